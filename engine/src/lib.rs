@@ -1,0 +1,1 @@
+//! The sender of linecast: image source, encoder, lanes, io_uring, repair thread.

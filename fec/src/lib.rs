@@ -1,0 +1,1 @@
+//! Erasure codecs of linecast behind one interface.

@@ -1,0 +1,1 @@
+//! Network namespaces for linecast: topology, loss, captures, clean-up.

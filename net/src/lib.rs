@@ -1,0 +1,1 @@
+//! Interfaces, multicast sockets, clocks and resource usage for linecast.

@@ -1,0 +1,1 @@
+//! The real binaries of linecast in Linux network namespaces.

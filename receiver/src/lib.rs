@@ -1,0 +1,1 @@
+//! The receiver of linecast: sockets, decode, verify, stage, journal.
