@@ -1,7 +1,26 @@
 //! The shared core of linecast: NORM codec, geometry, manifest, and the sender
 //! and receiver state machines. No I/O, no clock, no threads, no `unsafe`.
+//!
+//! Both machines are driven the same way, by the binaries and by a simulator:
+//! `handle_*(now, …)` takes what happened, `poll_*` gives what to do next, and
+//! `poll_timeout` tells when to call `handle_timeout` at the latest. They know
+//! symbols by identity, never by content.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 extern crate alloc;
+
+pub mod backoff;
+pub mod geometry;
+pub mod key;
+pub mod limits;
+pub mod message;
+pub mod offer;
+pub mod pacer;
+pub mod random;
+pub mod receive;
+pub mod send;
+pub mod span;
+pub mod time;
+pub mod wire;

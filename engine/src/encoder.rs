@@ -1,0 +1,363 @@
+//! The encoder thread: reads the image block by block ahead of need, computes
+//! parity, and hands pre-encoded trains to the lanes.
+//!
+//! It works on one first transmission and one repair at a time, each at most
+//! one block; what is encoded waits in trains of a bounded pool. A block that
+//! needs repair after its trains are gone is read and encoded again.
+
+use crate::image::ImageError;
+use crate::shared::Shared;
+use crate::source::Source;
+use crate::train::{TrainBuffer, TrainPool};
+use crossbeam_channel::{Receiver, Select, Sender};
+use linecast_fec::{Codec, Encoder as Fec, FecError};
+use linecast_protocol::offer::SessionShape;
+use linecast_protocol::send::{Order, RepairOrder, proactive_parity};
+use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, FLAG_REPAIR, Fti, PayloadId, SenderWord};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A train for a lane.
+#[derive(Debug)]
+pub struct Work {
+    /// Packets of one block.
+    pub train: TrainBuffer,
+    /// Set on the last train of an order: what its departure means.
+    pub ends: Option<Sent>,
+}
+
+/// Everything of one order has left.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// Object.
+    pub toi: u16,
+    /// Block.
+    pub sbn: u32,
+    /// One past the last parity index that left.
+    pub parity_end: u16,
+    /// Whether it was the first transmission of the block.
+    pub first: bool,
+    /// Source symbols, parity symbols sent with them, and repair symbols.
+    pub symbols: Symbols,
+}
+
+/// Symbols of the image by what they were sent for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Symbols {
+    /// Source symbols of first transmissions.
+    pub source: u64,
+    /// Parity symbols of first transmissions.
+    pub parity: u64,
+    /// Symbols of repairs.
+    pub repair: u64,
+}
+
+/// Why the encoder cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The image cannot be read, or is no longer the one that was hashed.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The erasure code refused its input.
+    #[error(transparent)]
+    Fec(#[from] FecError),
+}
+
+/// The channels of one lane.
+#[derive(Debug, Clone)]
+pub struct LaneQueues {
+    /// First transmissions.
+    pub first: Sender<Work>,
+    /// Repairs.
+    pub repair: Sender<Work>,
+}
+
+/// What every packet header of the session has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderFields {
+    /// NORM source id.
+    pub source_id: u32,
+    /// NORM instance id.
+    pub instance_id: u16,
+    /// FEC instance id of the codec.
+    pub fec_instance: u16,
+    /// Ceiling of parity symbols a block.
+    pub num_parity: u16,
+}
+
+impl HeaderFields {
+    /// The header of one packet; a lane fills in sequence, GRTT and group size
+    /// when it leaves.
+    pub fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId, repair: bool) -> DataHeader {
+        let layout = shape.layout(toi);
+        DataHeader {
+            sequence: 0,
+            source_id: self.source_id,
+            sender: SenderWord { instance_id: self.instance_id, grtt: 0, backoff: 0, gsize: 0 },
+            flags: if repair { FLAG_REPAIR } else { 0 },
+            toi,
+            id,
+            fti: layout.map(|layout| Fti {
+                object_size: layout.size(),
+                fec_instance: self.fec_instance,
+                symbol_bytes: layout.symbol_bytes(),
+                max_block_len: layout.block_len_max(),
+                num_parity: self.num_parity,
+            }),
+        }
+    }
+}
+
+/// The state of the encoder thread.
+#[derive(Debug)]
+pub struct Encoder {
+    source: Source,
+    shape: SessionShape,
+    header: HeaderFields,
+    fec: Fec,
+    pool: TrainPool,
+    shared: Arc<Shared>,
+    orders: Receiver<Order>,
+    lanes: Vec<LaneQueues>,
+    passes: VecDeque<(u16, Range<u32>)>,
+    repairs: VecDeque<RepairOrder>,
+    block: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder that takes `orders` and serves `lanes`.
+    pub fn new(
+        source: Source,
+        header: HeaderFields,
+        pool: TrainPool,
+        shared: Arc<Shared>,
+        orders: Receiver<Order>,
+        lanes: Vec<LaneQueues>,
+    ) -> Encoder {
+        let shape = *source.shape();
+        Encoder {
+            fec: Fec::new(Codec::Gf16Low, shape.image.symbol_bytes().into()),
+            source,
+            shape,
+            header,
+            pool,
+            shared,
+            orders,
+            lanes,
+            passes: VecDeque::new(),
+            repairs: VecDeque::new(),
+            block: Vec::new(),
+        }
+    }
+
+    /// Runs until it is stopped or the session hangs up.
+    ///
+    /// # Errors
+    /// The image changed or cannot be read; the session must end.
+    pub fn run(mut self) -> Result<(), EncodeError> {
+        let (mut first, mut repair) = (Batch::default(), Batch::default());
+        while !self.shared.is_stopped() {
+            while let Ok(order) = self.orders.try_recv() {
+                self.take(order);
+            }
+            if repair.is_empty() && let Some(order) = self.repairs.pop_front() {
+                repair = self.encode_repair(order)?;
+            }
+            if first.is_empty() && let Some((toi, sbn)) = self.next_first() {
+                first = self.encode_first(toi, sbn)?;
+            }
+            let pushed = [
+                first.push(|lane| &self.lanes[lane].first),
+                repair.push(|lane| &self.lanes[lane].repair),
+            ];
+            if !pushed[0] && !pushed[1] && !self.wait(&first, &repair) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::FirstPass { toi, blocks } => self.passes.push_back((toi, blocks)),
+            Order::Repair(order) => self.repairs.push_back(order),
+        }
+    }
+
+    fn next_first(&mut self) -> Option<(u16, u32)> {
+        loop {
+            let (toi, blocks) = self.passes.front_mut()?;
+            if let Some(sbn) = blocks.next() {
+                return Some((*toi, sbn));
+            }
+            self.passes.pop_front();
+        }
+    }
+
+    /// Sleeps until a lane has room or an order comes; false if the session
+    /// hung up.
+    fn wait(&mut self, first: &Batch, repair: &Batch) -> bool {
+        let mut select = Select::new();
+        if let Some(lane) = first.lane {
+            select.send(&self.lanes[lane].first);
+        }
+        if let Some(lane) = repair.lane {
+            select.send(&self.lanes[lane].repair);
+        }
+        let orders = select.recv(&self.orders);
+        match select.ready_timeout(Duration::from_millis(50)) {
+            Ok(ready) if ready == orders => match self.orders.try_recv() {
+                Ok(order) => self.take(order),
+                Err(error) => return !error.is_disconnected(),
+            },
+            _ => {}
+        }
+        true
+    }
+
+    fn encode_first(&mut self, toi: u16, sbn: u32) -> Result<Batch, EncodeError> {
+        let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
+            return Ok(Batch::default());
+        };
+        // The leaf list must be whole before anything can be verified.
+        let parity = if toi == linecast_protocol::offer::LEAVES_TOI {
+            len
+        } else {
+            proactive_parity(len, self.shared.loss())
+        };
+        let mut batch = self.encode(toi, sbn, 0..len, false)?;
+        batch.append(self.encode(toi, sbn, len..len + parity, false)?);
+        let counted = toi == linecast_protocol::offer::IMAGE_TOI;
+        let symbols = Symbols {
+            source: if counted { len.into() } else { 0 },
+            parity: if counted { parity.into() } else { 0 },
+            repair: 0,
+        };
+        batch.end_with(Sent { toi, sbn, parity_end: parity, first: true, symbols });
+        Ok(batch)
+    }
+
+    fn encode_repair(&mut self, order: RepairOrder) -> Result<Batch, EncodeError> {
+        let RepairOrder { toi, sbn, first, count } = order;
+        let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
+            return Ok(Batch::default());
+        };
+        let end = first + count;
+        let mut batch = Batch::default();
+        if first < len {
+            batch.append(self.encode(toi, sbn, first..end.min(len), true)?);
+        }
+        if end > len {
+            batch.append(self.encode(toi, sbn, first.max(len)..end, true)?);
+        }
+        let counted = toi == linecast_protocol::offer::IMAGE_TOI;
+        let symbols =
+            Symbols { repair: if counted { count.into() } else { 0 }, ..Symbols::default() };
+        batch.end_with(Sent { toi, sbn, parity_end: end.saturating_sub(len), first: false, symbols });
+        Ok(batch)
+    }
+
+    /// Trains with symbols `esis` of a block: all sources, or all parity.
+    fn encode(
+        &mut self,
+        toi: u16,
+        sbn: u32,
+        esis: Range<u16>,
+        repair: bool,
+    ) -> Result<Batch, EncodeError> {
+        let Some(layout) = self.shape.layout(toi).copied() else { return Ok(Batch::default()) };
+        if esis.is_empty() {
+            return Ok(Batch::default());
+        }
+        let (header, shape) = (self.header, self.shape);
+        let head = |esi| {
+            let id = PayloadId { sbn, block_len: layout.block_len(sbn), esi };
+            header.data(&shape, toi, id, repair)
+        };
+        self.source.read_block(toi, sbn, &mut self.block)?;
+        let mut filler = Filler { pool: &self.pool, batch: Batch::default() };
+        let len = layout.block_len(sbn);
+        let width = usize::from(layout.symbol_bytes());
+        if esis.start < len {
+            for esi in esis {
+                let start = usize::from(esi) * width;
+                let symbol = &self.block[start..start + layout.symbol_len(sbn, esi)];
+                filler.push(&head(esi), symbol);
+            }
+        } else {
+            let sources = self.block.chunks(width);
+            let parity = usize::from(esis.start - len)..usize::from(esis.end - len);
+            self.fec.parity(sources, parity, |index, symbol| {
+                filler.push(&head(len + index as u16), symbol);
+            })?;
+        }
+        filler.batch.lane = Some(self.shape.lane(toi, sbn));
+        Ok(filler.batch)
+    }
+}
+
+/// Fills trains with packets.
+struct Filler<'a> {
+    pool: &'a TrainPool,
+    batch: Batch,
+}
+
+impl Filler<'_> {
+    fn push(&mut self, header: &DataHeader, symbol: &[u8]) {
+        let full = self.batch.trains.back().is_none_or(TrainBuffer::is_full);
+        if full {
+            self.batch.trains.push_back(self.pool.get());
+        }
+        if let Some(train) = self.batch.trains.back_mut() {
+            let slot = train.push_slot(DATA_HEADER_BYTES + symbol.len());
+            let (head, payload) = slot.split_at_mut(DATA_HEADER_BYTES);
+            if let Some(head) = head.first_chunk_mut() {
+                header.emit(head);
+            }
+            payload.copy_from_slice(symbol);
+        }
+    }
+}
+
+/// Encoded trains of one order that wait for their lane.
+#[derive(Debug, Default)]
+struct Batch {
+    lane: Option<usize>,
+    trains: VecDeque<TrainBuffer>,
+    ends: Option<Sent>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.trains.is_empty()
+    }
+
+    fn append(&mut self, other: Batch) {
+        self.lane = other.lane.or(self.lane);
+        self.trains.extend(other.trains);
+    }
+
+    fn end_with(&mut self, sent: Sent) {
+        self.ends = Some(sent);
+    }
+
+    /// Hands over as many trains as the lane takes; whether it took any.
+    fn push<'a>(&mut self, queue: impl Fn(usize) -> &'a Sender<Work>) -> bool {
+        let Some(lane) = self.lane else { return false };
+        let mut any = false;
+        while let Some(train) = self.trains.pop_front() {
+            let ends = if self.trains.is_empty() { self.ends } else { None };
+            match queue(lane).try_send(Work { train, ends }) {
+                Ok(()) => any = true,
+                Err(refused) => {
+                    self.trains.push_front(refused.into_inner().train);
+                    return any;
+                }
+            }
+        }
+        self.lane = None;
+        any
+    }
+}

@@ -1,0 +1,254 @@
+//! A lane: one pinned thread that numbers, paces and sends the trains of its
+//! blocks through its own ring. No lock and no allocation per packet.
+//!
+//! ```text
+//! first ──┐
+//!         ├─ choose ─ number ─ window ─ pace ─ ring ─ reap ─ pool
+//! repair ─┘
+//! ```
+
+use crate::encoder::{Sent, Work};
+use crate::shared::Shared;
+use crate::train::{TrainBuffer, TrainPool};
+use crate::transmitter::{TransmitError, Transmitter};
+use crossbeam_channel::{Receiver, Select, Sender};
+use hdrhistogram::Histogram;
+use linecast_net::clock;
+use linecast_protocol::pacer::{Pacer, l2_bytes, train_packets};
+use linecast_protocol::send::{Class, RepairShare};
+use linecast_protocol::wire;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an idle lane sleeps before it looks at its orders again.
+const IDLE: Duration = Duration::from_millis(1);
+/// How long a lane at the end of its window sleeps.
+const WINDOW_WAIT: Duration = Duration::from_micros(100);
+/// A wait shorter than this is spun away: a sleep would be longer.
+const SPIN_NS: u64 = 15_000;
+/// A lane may make up for being late by this much line time.
+const BURST_NS: u64 = 500_000;
+
+/// What a lane is made of.
+#[derive(Debug)]
+pub struct LaneParts {
+    /// Number of the lane, from 0, and of all lanes.
+    pub lane: usize,
+    /// Lanes that share the rate.
+    pub lanes: usize,
+    /// Trains of first transmissions.
+    pub first: Receiver<Work>,
+    /// Trains of repairs.
+    pub repair: Receiver<Work>,
+    /// Where departures are reported.
+    pub sent: Sender<Sent>,
+    /// Words shared with the other threads.
+    pub shared: Arc<Shared>,
+    /// Where trains come from and go back to.
+    pub pool: TrainPool,
+    /// The way out.
+    pub transmitter: Transmitter,
+    /// Whether packets carry IPv6 headers.
+    pub ipv6: bool,
+}
+
+/// What a lane measured.
+#[derive(Debug)]
+pub struct LaneReport {
+    /// Nanoseconds between departures of trains within a busy period.
+    pub gaps_ns: Histogram<u64>,
+    /// Most L2 bytes that left without a pause.
+    pub burst_bytes_max: u64,
+    /// L2 bytes sent.
+    pub l2_bytes: u64,
+    /// System calls for sending.
+    pub syscalls: u64,
+    /// The path in use, and why it is not the one wanted.
+    pub path: String,
+    /// Why a better path was not taken.
+    pub fallback: Option<String>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    parts: LaneParts,
+    pacer: Pacer,
+    share: RepairShare,
+    position: u64,
+    recycled: Vec<TrainBuffer>,
+    report: LaneReport,
+    last_departure: u64,
+    burst: u64,
+}
+
+/// Runs a lane until it is stopped.
+///
+/// # Errors
+/// The socket refuses to send for good.
+pub fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+    let report = LaneReport {
+        gaps_ns: Histogram::new(3).expect("3 significant digits are allowed"),
+        burst_bytes_max: 0,
+        l2_bytes: 0,
+        syscalls: 0,
+        path: String::new(),
+        fallback: None,
+    };
+    let rate = parts.shared.rate_bps();
+    let mut lane = Lane {
+        pacer: Pacer::new(rate, burst_bytes(rate)),
+        parts,
+        share: RepairShare::default(),
+        position: 0,
+        recycled: Vec::new(),
+        report,
+        last_departure: 0,
+        burst: 0,
+    };
+    while !lane.parts.shared.is_stopped() {
+        match lane.next() {
+            Some((class, work)) => lane.send(class, work)?,
+            None => lane.idle()?,
+        }
+    }
+    lane.drain()?;
+    Ok(lane.report)
+}
+
+fn burst_bytes(rate_bps: u64) -> u64 {
+    let bytes = u128::from(rate_bps) * u128::from(BURST_NS) / 8_000_000_000;
+    u64::try_from(bytes).unwrap_or(u64::MAX).max(3_000)
+}
+
+impl Lane {
+    fn next(&mut self) -> Option<(Class, Work)> {
+        let (first, repair) = (&self.parts.first, &self.parts.repair);
+        let class = self.share.choose(!first.is_empty(), false, !repair.is_empty())?;
+        let queue = if class == Class::First { first } else { repair };
+        Some((class, queue.try_recv().ok()?))
+    }
+
+    fn idle(&mut self) -> Result<(), TransmitError> {
+        self.reap(None)?;
+        let mut select = Select::new();
+        select.recv(&self.parts.first);
+        select.recv(&self.parts.repair);
+        // Woken by a train or by time: either way the loop looks again.
+        let _ = select.ready_timeout(IDLE);
+        self.burst = 0;
+        self.last_departure = 0;
+        Ok(())
+    }
+
+    fn send(&mut self, class: Class, work: Work) -> Result<(), TransmitError> {
+        let Work { mut train, ends } = work;
+        let packets = train.len_packets();
+        if !self.await_window(packets as u64)? {
+            self.parts.pool.put(train);
+            return Ok(());
+        }
+        self.number(&mut train);
+        let (stride, bytes) = (train.packet_bytes(), train.bytes());
+        let key = self.parts.transmitter.load(train);
+        let mut first = 0;
+        while first < packets {
+            let rate = (self.parts.shared.rate_bps() / self.parts.lanes as u64).max(1);
+            let count = train_packets(rate, stride).min(packets - first);
+            let payload = (bytes - first * stride).min(count * stride);
+            self.pace(rate, count, payload)?;
+            while !self.parts.transmitter.has_room() {
+                self.reap(Some(WINDOW_WAIT))?;
+            }
+            self.parts.transmitter.send(key, first, count)?;
+            self.parts.transmitter.submit()?;
+            self.parts.shared.add_sent(count as u64, payload as u64);
+            first += count;
+        }
+        self.parts.transmitter.release(key);
+        self.share.spend(class, packets as u32);
+        self.reap(None)?;
+        if let Some(ends) = ends {
+            // The session hangs up only when it has stopped the lanes.
+            let _ = self.parts.sent.send(ends);
+        }
+        Ok(())
+    }
+
+    /// Waits until the window lets the whole train go; false if stopped.
+    fn await_window(&mut self, packets: u64) -> Result<bool, TransmitError> {
+        while self.position + packets > self.parts.shared.limit(self.parts.lane) {
+            if self.parts.shared.is_stopped() {
+                return Ok(false);
+            }
+            self.reap(None)?;
+            std::thread::sleep(WINDOW_WAIT);
+            self.burst = 0;
+            self.last_departure = 0;
+        }
+        Ok(true)
+    }
+
+    /// Writes what is only known at departure into every header.
+    fn number(&mut self, train: &mut TrainBuffer) {
+        let (grtt, backoff, gsize) = self.parts.shared.header();
+        for packet in 0..train.len_packets() {
+            let sequence = self.position as u16;
+            self.position += 1;
+            wire::patch_data(train.slot_mut(packet), sequence, grtt, backoff, gsize);
+        }
+        self.parts.shared.set_position(self.parts.lane, self.position);
+    }
+
+    /// Waits until `count` packets of `payload` bytes may leave.
+    fn pace(&mut self, rate: u64, count: usize, payload: usize) -> Result<(), TransmitError> {
+        let mut now = clock::now_ns();
+        if rate != self.pacer.rate_bps() {
+            self.pacer.set_rate(now, rate);
+            self.pacer.set_burst(burst_bytes(rate));
+        }
+        let bytes = (payload + count * l2_bytes(0, self.parts.ipv6)) as u64;
+        let ready = self.pacer.ready_at(now, bytes);
+        if ready > now {
+            self.burst = 0;
+        }
+        while now < ready && !self.parts.shared.is_stopped() {
+            if ready - now > SPIN_NS {
+                self.reap(None)?;
+                std::thread::sleep(Duration::from_nanos(ready - now - SPIN_NS / 2));
+            } else {
+                std::hint::spin_loop();
+            }
+            now = clock::now_ns();
+        }
+        self.pacer.spend(now, bytes);
+        self.burst += bytes;
+        self.report.l2_bytes += bytes;
+        self.report.burst_bytes_max = self.report.burst_bytes_max.max(self.burst);
+        if self.last_departure > 0 {
+            // The histogram resizes itself; recording cannot fail.
+            let _ = self.report.gaps_ns.record(now - self.last_departure);
+        }
+        self.last_departure = now;
+        Ok(())
+    }
+
+    fn reap(&mut self, wait: Option<Duration>) -> Result<(), TransmitError> {
+        self.parts.transmitter.reap(wait, &mut self.recycled)?;
+        for train in self.recycled.drain(..) {
+            self.parts.pool.put(train);
+        }
+        Ok(())
+    }
+
+    /// Waits for what is in flight, so that its memory may go.
+    fn drain(&mut self) -> Result<(), TransmitError> {
+        while self.parts.transmitter.in_flight() > 0 {
+            self.reap(Some(IDLE))?;
+        }
+        let counters = self.parts.transmitter.counters();
+        self.report.syscalls = counters.syscalls;
+        self.report.path = self.parts.transmitter.path().to_string();
+        self.report.fallback = self.parts.transmitter.fallback_reason().map(str::to_owned);
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! One push from beginning to end: opens the sockets, starts encoder and lanes,
+//! runs the session, and makes the report.
+
+use crate::encoder::{EncodeError, Encoder, HeaderFields, LaneQueues};
+use crate::image::{Image, ImageError, ImageHash, Stamp};
+use crate::lane::{self, LaneParts, LaneReport};
+use crate::report::PushReport;
+use crate::session::{SessionLoop, Totals, now};
+use crate::shared::Shared;
+use crate::source::Source;
+use crate::summary::{self, Facts};
+use crate::train::TrainPool;
+use crate::transmitter::{IoChoice, TransmitError, Transmitter};
+use crossbeam_channel::bounded;
+use linecast_fec::{Codec, Encoder as Fec, FecError};
+use linecast_net::{Interface, NetError, PeakSampler, SenderConfig as SocketConfig, SenderSockets};
+use linecast_protocol::key::{PublicKey, SigningKey};
+use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
+use linecast_protocol::manifest::Manifest;
+use linecast_protocol::offer::{
+    DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, OfferError, SESSION_TOI, SessionShape, hex,
+};
+use linecast_protocol::send::{RateControl, Sender, SenderConfig};
+use linecast_protocol::time::Duration;
+use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+/// Memory for trains: enough for two long blocks and all that is under way.
+const POOL_BYTES_MIN: usize = 24 << 20;
+/// Trains that wait for a lane.
+const LANE_QUEUE_TRAINS: usize = 16;
+/// Sends that a lane's transmitter may have under way.
+const IN_FLIGHT_MAX: usize = 32;
+const ORDERS_MAX: usize = 4_096;
+const SEND_BUFFER_BYTES: usize = 4 << 20;
+
+/// How to push.
+#[derive(Debug, Clone)]
+pub struct PushConfig {
+    /// Group and port.
+    pub group: SocketAddr,
+    /// Interface that the group is reached by.
+    pub interface: Interface,
+    /// TTL or hop limit.
+    pub hops: u8,
+    /// Fixed rate in bits of L2 a second; `None`: find it.
+    pub rate_bps: Option<u64>,
+    /// Bytes of a symbol; `None`: from the interface's MTU.
+    pub symbol_bytes: Option<u16>,
+    /// Source symbols of a block, at most.
+    pub block_symbols: u16,
+    /// Transmit lanes.
+    pub lanes: usize,
+    /// Transmit path.
+    pub io: IoChoice,
+    /// Receivers to wait for.
+    pub receivers: Option<usize>,
+    /// Receivers that must have the image.
+    pub roster: Vec<(String, PublicKey)>,
+    /// How long to wait for receivers.
+    pub wait: Duration,
+    /// How long a silent receiver is waited for.
+    pub stall_timeout: Duration,
+    /// When to give up altogether.
+    pub deadline: Option<Duration>,
+}
+
+/// A release to push: the image, its hash, and the signed manifest.
+#[derive(Debug)]
+pub struct Release {
+    /// The image, open.
+    pub image: Image,
+    /// What it looked like when it was hashed.
+    pub stamp: Stamp,
+    /// Root and leaf list.
+    pub hash: ImageHash,
+    /// The manifest, parsed.
+    pub manifest: Manifest,
+    /// The manifest's exact bytes.
+    pub manifest_bytes: Vec<u8>,
+    /// Its armoured signature.
+    pub signature: Vec<u8>,
+    /// The key that made the signature.
+    pub signer: PublicKey,
+}
+
+/// Why a push could not be started or carried on.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// Interface or socket.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Sizes, or manifest too long.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The transmit path.
+    #[error(transparent)]
+    Transmit(#[from] TransmitError),
+    /// The erasure code.
+    #[error(transparent)]
+    Fec(#[from] FecError),
+    /// The symbols do not fit the interface.
+    #[error("symbols of {got} bytes do not fit MTU {mtu} of {interface}: {limit} at most")]
+    SymbolBytes {
+        /// Largest size.
+        limit: usize,
+        /// Size asked for.
+        got: usize,
+        /// The interface's MTU.
+        mtu: u32,
+        /// Its name.
+        interface: String,
+    },
+    /// A thread ended by a panic: a bug.
+    #[error("the {0} thread panicked")]
+    Panicked(&'static str),
+}
+
+/// Bytes of headers around a symbol, IPv6 counted always so that one size fits
+/// both families.
+const HEADERS_BYTES: usize = 40 + 8 + DATA_HEADER_BYTES;
+
+/// The symbol size for an interface: the largest multiple of 64 that fits, and
+/// no more than 8,896 (jumbo frames).
+///
+/// # Errors
+/// The MTU is too small for any symbol, or for the size asked for.
+pub fn symbol_bytes(interface: &Interface, asked: Option<u16>) -> Result<u16, PushError> {
+    let limit = (interface.mtu as usize).saturating_sub(HEADERS_BYTES).min(8_896) / 64 * 64;
+    let got = asked.map_or(limit, usize::from);
+    if got == 0 || got > limit {
+        let (mtu, interface) = (interface.mtu, interface.name.clone());
+        return Err(PushError::SymbolBytes { limit, got, mtu, interface });
+    }
+    Ok(got as u16)
+}
+
+/// Values that must differ from push to push.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    /// Random session id.
+    pub session: [u8; 16],
+    /// Seed of the session's own key.
+    pub key_seed: [u8; 32],
+    /// NORM source id.
+    pub source_id: u32,
+    /// NORM instance id.
+    pub instance_id: u16,
+}
+
+/// Pushes `release`; `observe` is called about ten times a second. Ends early
+/// when `interrupted` is raised.
+///
+/// # Errors
+/// The push could not be started, or a socket failed for good. That receivers
+/// failed is no error: the report says so.
+pub fn push(
+    config: &PushConfig,
+    release: Release,
+    identity: &Identity,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(&Sender, &Totals),
+) -> Result<PushReport, PushError> {
+    let symbol = symbol_bytes(&config.interface, config.symbol_bytes)?;
+    let session_key = SigningKey::from_seed(identity.key_seed);
+    let descriptor = Descriptor {
+        schema: DESCRIPTOR_SCHEMA.into(),
+        session: hex(&identity.session),
+        session_key: hex(session_key.public().as_bytes()),
+        symbol_bytes: symbol,
+        block_symbols: config.block_symbols,
+        codec: Codec::Gf16Low.name().into(),
+        lanes: config.lanes as u8,
+        window_packets: WINDOW_PACKETS as u16,
+    };
+    let shape = SessionShape::new(&descriptor, release.hash.size, release.hash.root)?;
+    let offer = Offer {
+        descriptor,
+        manifest: &release.manifest_bytes,
+        signature: &release.signature,
+    };
+    let header = HeaderFields {
+        source_id: identity.source_id,
+        instance_id: identity.instance_id,
+        fec_instance: Codec::Gf16Low.fec_instance(),
+        num_parity: PARITY_MAX,
+    };
+    let session_object = session_packets(&offer.to_bytes()?, symbol, &header)?;
+    let sockets = SenderSockets::open(&SocketConfig {
+        group: config.group,
+        interface: &config.interface,
+        hops: config.hops,
+        send_buffer: SEND_BUFFER_BYTES,
+        loopback: true,
+    })?;
+    let started = now();
+    let sender = Sender::new(started, sender_config(config, identity, shape, session_key));
+    let stage = Stage { config, shape, header, sockets, session_object, interrupted };
+    let mut facts = Facts::new(config, &shape, &release, started);
+    let source = Source::new(release.image, release.stamp, release.hash.leaves, shape);
+    stage.run(sender, source, &mut facts, observe)?;
+    Ok(summary::report(facts))
+}
+
+fn sender_config(
+    config: &PushConfig,
+    identity: &Identity,
+    shape: SessionShape,
+    session_key: SigningKey,
+) -> SenderConfig {
+    let speed = config.interface.speed_mbit.map(|mbit| u64::from(mbit) * 1_000_000);
+    SenderConfig {
+        source_id: identity.source_id,
+        instance_id: identity.instance_id,
+        shape,
+        session_key,
+        receivers: config.receivers,
+        roster: config.roster.clone(),
+        wait: config.wait,
+        settle: Duration::from_millis(300),
+        stall_timeout: config.stall_timeout,
+        deadline: config.deadline,
+        rate: match config.rate_bps {
+            Some(bps) => RateControl::fixed(bps),
+            None => RateControl::auto(speed, RateControl::start()),
+        },
+    }
+}
+
+/// Every packet of object 1, with as much parity as source.
+fn session_packets(
+    object: &[u8],
+    symbol: u16,
+    header: &HeaderFields,
+) -> Result<Vec<Vec<u8>>, FecError> {
+    let width = usize::from(symbol);
+    let sources: Vec<&[u8]> = object.chunks(width).collect();
+    let len = sources.len() as u16;
+    let packet = |esi: u16, symbol: &[u8]| {
+        let head = DataHeader {
+            sequence: 0,
+            source_id: header.source_id,
+            sender: SenderWord {
+                instance_id: header.instance_id,
+                grtt: 0,
+                backoff: 0,
+                gsize: 0,
+            },
+            flags: 0,
+            toi: SESSION_TOI,
+            id: PayloadId { sbn: 0, block_len: len, esi },
+            fti: Some(Fti {
+                object_size: object.len() as u64,
+                fec_instance: header.fec_instance,
+                symbol_bytes: width as u16,
+                max_block_len: len,
+                num_parity: header.num_parity,
+            }),
+        };
+        let mut bytes = [0; DATA_HEADER_BYTES];
+        head.emit(&mut bytes);
+        [&bytes, symbol].concat()
+    };
+    let mut packets: Vec<Vec<u8>> =
+        sources.iter().enumerate().map(|(esi, symbol)| packet(esi as u16, symbol)).collect();
+    let mut fec = Fec::new(Codec::Gf16Low, width);
+    fec.parity(sources.iter().copied(), 0..sources.len(), |index, symbol| {
+        packets.push(packet(len + index as u16, symbol));
+    })?;
+    Ok(packets)
+}
+
+/// Everything that the threads of one push share.
+struct Stage<'a> {
+    config: &'a PushConfig,
+    shape: SessionShape,
+    header: HeaderFields,
+    sockets: SenderSockets,
+    session_object: Vec<Vec<u8>>,
+    interrupted: &'a AtomicBool,
+}
+
+impl Stage<'_> {
+    fn run(
+        self,
+        sender: Sender,
+        source: Source,
+        facts: &mut Facts,
+        observe: &mut dyn FnMut(&Sender, &Totals),
+    ) -> Result<(), PushError> {
+        let shared = Arc::new(Shared::default());
+        shared.publish(&sender.control());
+        let packet_bytes = DATA_HEADER_BYTES + usize::from(self.shape.image.symbol_bytes());
+        let block_bytes = packet_bytes * usize::from(self.config.block_symbols);
+        let pool = TrainPool::new(POOL_BYTES_MIN.max(4 * block_bytes), packet_bytes);
+        let (orders_in, orders) = bounded(ORDERS_MAX);
+        let (sent_in, sent) = bounded(ORDERS_MAX);
+        let mut queues = Vec::new();
+        let mut parts = Vec::new();
+        for lane in 0..self.config.lanes {
+            let (first_in, first) = bounded(LANE_QUEUE_TRAINS);
+            let (repair_in, repair) = bounded(LANE_QUEUE_TRAINS);
+            queues.push(LaneQueues { first: first_in, repair: repair_in });
+            let socket = self.sockets.lane_socket()?;
+            parts.push(LaneParts {
+                lane,
+                lanes: self.config.lanes,
+                first,
+                repair,
+                sent: sent_in.clone(),
+                shared: shared.clone(),
+                pool: pool.clone(),
+                transmitter: Transmitter::open(self.config.io, socket, IN_FLIGHT_MAX)?,
+                ipv6: self.config.group.is_ipv6(),
+            });
+        }
+        facts.io_of(&parts[0].transmitter);
+        let image_changed = AtomicBool::new(false);
+        let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues);
+        let session = SessionLoop {
+            sender,
+            socket: &self.sockets.feedback,
+            group: self.sockets.group(),
+            session_object: self.session_object,
+            orders: orders_in,
+            sent,
+            shared: shared.clone(),
+            lanes: self.config.lanes,
+            interrupted: self.interrupted,
+            image_changed: &image_changed,
+        };
+        self.sockets.feedback.set_nonblocking(true).map_err(|source| NetError::Io {
+            operation: "setting non-blocking",
+            target: self.sockets.local().to_string(),
+            source,
+        })?;
+        let mut memory = PeakSampler::new();
+        let mut observe = |sender: &Sender, totals: &Totals| {
+            memory.sample();
+            observe(sender, totals);
+        };
+        let (session, encoded, lanes) = thread::scope(|scope| {
+            let encoder = scope.spawn(|| {
+                let result = encoder.run();
+                image_changed.store(result.is_err(), Relaxed);
+                result
+            });
+            let lanes: Vec<_> = parts.into_iter().map(|p| scope.spawn(|| lane_thread(p))).collect();
+            let session = session.run(&mut observe);
+            shared.stop();
+            let lanes: Vec<_> = lanes.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            (session, encoder.join(), lanes)
+        });
+        let (sender, totals) = session?;
+        match encoded.map_err(|_| PushError::Panicked("encoder"))? {
+            Ok(()) => {}
+            Err(EncodeError::Image(error)) => facts.image_error = Some(error.to_string()),
+            Err(EncodeError::Fec(error)) => return Err(error.into()),
+        }
+        let mut reports: Vec<LaneReport> = Vec::new();
+        for lane in lanes {
+            reports.push(lane.map_err(|_| PushError::Panicked("lane"))??);
+        }
+        facts.finish(sender, totals, reports, shared.sent(), memory.peak_bytes());
+        Ok(())
+    }
+}
+
+/// Pins a lane to a core of its own where there are cores to spare, and runs it.
+fn lane_thread(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if cores.len() > parts.lanes + 2
+        && let Some(core) = cores.iter().rev().nth(parts.lane)
+    {
+        core_affinity::set_for_current(*core);
+    }
+    lane::run(parts)
+}
+
+/// TOI of the image, for the report.
+pub const TOI: u16 = IMAGE_TOI;

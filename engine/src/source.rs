@@ -1,0 +1,43 @@
+//! Where the symbols come from: the image by block, and the leaf list.
+
+use crate::image::{Image, ImageError, Stamp};
+use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
+
+/// The objects of a session, ready to be read block by block.
+#[derive(Debug)]
+pub struct Source {
+    image: Image,
+    stamp: Stamp,
+    leaf_list: Vec<u8>,
+    shape: SessionShape,
+}
+
+impl Source {
+    /// The image that was hashed when `stamp` was taken, and its leaf list.
+    pub fn new(image: Image, stamp: Stamp, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
+        Source { image, stamp, leaf_list, shape }
+    }
+
+    /// The shape of the session.
+    pub fn shape(&self) -> &SessionShape {
+        &self.shape
+    }
+
+    /// Reads block `sbn` of object `toi` into `block`, which becomes as long as
+    /// the block; the last symbol of the object may be short.
+    ///
+    /// # Errors
+    /// The image cannot be read, or has changed since it was hashed.
+    pub fn read_block(&self, toi: u16, sbn: u32, block: &mut Vec<u8>) -> Result<(), ImageError> {
+        let Some(layout) = self.shape.layout(toi) else { return Ok(()) };
+        let range = layout.block_range(sbn);
+        if toi == LEAVES_TOI {
+            block.clear();
+            block.extend_from_slice(&self.leaf_list[range.start as usize..range.end as usize]);
+            return Ok(());
+        }
+        block.resize((range.end - range.start) as usize, 0);
+        self.image.read_exact_at(block, range.start)?;
+        self.stamp.unchanged(&self.image)
+    }
+}

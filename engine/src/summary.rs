@@ -1,0 +1,236 @@
+//! From what a push counted to what it reports.
+
+use crate::lane::LaneReport;
+use crate::push::{PushConfig, Release};
+use crate::report::*;
+use crate::session::{Totals, now};
+use crate::transmitter::Transmitter;
+use hdrhistogram::Histogram;
+use linecast_net::usage;
+use linecast_protocol::message::EndReason;
+use linecast_protocol::offer::{IMAGE_TOI, SessionShape, hex};
+use linecast_protocol::send::{Ending, Member, MemberState, Sender};
+use linecast_protocol::time::Time;
+
+/// Facts gathered while a push runs.
+#[derive(Debug)]
+pub struct Facts {
+    image: ImageReport,
+    session: SessionReport,
+    started: Time,
+    fixed_rate: Option<u64>,
+    expected: Option<usize>,
+    ended: Option<Ended>,
+    /// Why the image could not be read to its end.
+    pub image_error: Option<String>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    sender: Sender,
+    totals: Totals,
+    lanes: Vec<LaneReport>,
+    sent: (u64, u64),
+    anon_peak_bytes: u64,
+    at: Time,
+}
+
+impl Facts {
+    /// What is known before the first packet.
+    pub fn new(config: &PushConfig, shape: &SessionShape, release: &Release, started: Time) -> Facts {
+        Facts {
+            image: ImageReport {
+                name: release.manifest.name.clone(),
+                size_bytes: release.hash.size,
+                root_b3: hex(&release.hash.root),
+                version: release.manifest.version,
+            },
+            session: SessionReport {
+                group: config.group.to_string(),
+                source: config
+                    .interface
+                    .address_for(config.group.ip())
+                    .map_or_else(|_| String::new(), |ip| ip.to_string()),
+                toi: IMAGE_TOI,
+                symbol_bytes: shape.image.symbol_bytes(),
+                block_symbols: config.block_symbols,
+                codec: linecast_fec::Codec::Gf16Low.name().into(),
+                rate_bps: 0,
+                io: String::new(),
+                io_fallback: None,
+                lanes: config.lanes,
+                grtt_us: 0,
+                signed_by: release.signer.fingerprint(),
+            },
+            started,
+            fixed_rate: config.rate_bps,
+            expected: config.receivers,
+            ended: None,
+            image_error: None,
+        }
+    }
+
+    /// The transmit path that was chosen.
+    pub fn io_of(&mut self, transmitter: &Transmitter) {
+        self.session.io = transmitter.path().to_string();
+        self.session.io_fallback = transmitter.fallback_reason().map(str::to_owned);
+    }
+
+    /// What the threads counted.
+    pub fn finish(
+        &mut self,
+        sender: Sender,
+        totals: Totals,
+        lanes: Vec<LaneReport>,
+        sent: (u64, u64),
+        anon_peak_bytes: u64,
+    ) {
+        self.ended = Some(Ended { sender, totals, lanes, sent, anon_peak_bytes, at: now() });
+    }
+}
+
+/// Makes the report; `elapsed_ms.total` and `prepare` are the caller's to set,
+/// who knows when the process started.
+pub fn report(facts: Facts) -> PushReport {
+    let Facts { image, mut session, started, fixed_rate, expected, ended, image_error } = facts;
+    let Some(ended) = ended else { unreachable!("a push that ran has ended") };
+    let sender = &ended.sender;
+    session.rate_bps = sender.control().rate_bps;
+    session.grtt_us = sender.grtt().as_micros() as u64;
+    if let Some(lane) = ended.lanes.first() {
+        session.io.clone_from(&lane.path);
+        session.io_fallback.clone_from(&lane.fallback);
+    }
+    let data_started = sender.data_started().unwrap_or(ended.at);
+    let members = sender.roster().members();
+    let (outcome, reason) = judge(sender, expected, image_error);
+    PushReport {
+        schema: SCHEMA,
+        elapsed_ms: ElapsedReport {
+            prepare: 0.0,
+            wait: ms(data_started, started),
+            send: ms(ended.at, data_started),
+            total: 0.0,
+        },
+        sent: sent_report(&ended, image.size_bytes),
+        feedback: {
+            let heard = sender.feedback();
+            FeedbackReport {
+                nacks_heard: heard.nacks_heard,
+                nacks_served: heard.nacks_served,
+                acks_heard: heard.acks_heard,
+                bytes_heard: heard.bytes_heard,
+                refused: heard.refused,
+            }
+        },
+        pacing: pacing_report(&ended, fixed_rate, data_started),
+        cpu: CpuReport { sender_s: usage::cpu_seconds() },
+        memory: MemoryReport { anon_peak_bytes: ended.anon_peak_bytes },
+        receivers: members.iter().map(|m| receiver_report(m, data_started, image.size_bytes)).collect(),
+        outcome,
+        reason,
+        image,
+        session,
+    }
+}
+
+fn ms(later: Time, earlier: Time) -> f64 {
+    later.since(earlier).as_secs_f64() * 1e3
+}
+
+fn sent_report(ended: &Ended, size_bytes: u64) -> SentReport {
+    let symbols = ended.totals.symbols;
+    let all = symbols.source + symbols.parity + symbols.repair;
+    let image_symbols = ended.sender.image_symbols();
+    SentReport {
+        packets: ended.sent.0 + ended.totals.packets,
+        bytes: ended.sent.1 + ended.totals.bytes,
+        source_symbols: symbols.source,
+        parity_symbols: symbols.parity,
+        repair_symbols: symbols.repair,
+        expansion: if size_bytes == 0 { 1.0 } else { all as f64 / image_symbols as f64 },
+        syscalls: ended.lanes.iter().map(|lane| lane.syscalls).sum(),
+    }
+}
+
+fn pacing_report(ended: &Ended, fixed_rate: Option<u64>, data_started: Time) -> PacingReport {
+    let mut gaps: Option<Histogram<u64>> = None;
+    for lane in &ended.lanes {
+        match &mut gaps {
+            // Same bounds: adding cannot fail.
+            Some(all) => drop(all.add(&lane.gaps_ns)),
+            None => gaps = Some(lane.gaps_ns.clone()),
+        }
+    }
+    let quantile = |q| gaps.as_ref().map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1e3);
+    let l2_bytes: u64 = ended.lanes.iter().map(|lane| lane.l2_bytes).sum();
+    let rate_error_ppm = fixed_rate.zip(ended.totals.first_pass_ended).map(|(rate, end)| {
+        let seconds = end.since(data_started).as_secs_f64();
+        (l2_bytes as f64 * 8.0 / seconds / rate as f64 - 1.0) * 1e6
+    });
+    PacingReport {
+        gap_p50_us: quantile(0.5),
+        gap_p99_us: quantile(0.99),
+        max_burst_bytes: ended.lanes.iter().map(|lane| lane.burst_bytes_max).max().unwrap_or(0),
+        rate_error_ppm: rate_error_ppm.filter(|ppm| ppm.is_finite()),
+    }
+}
+
+fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> ReceiverReport {
+    let figures = &member.figures;
+    let (state, error) = match &member.state {
+        MemberState::Expected => ("expected", Some("never heard".to_owned())),
+        MemberState::Receiving => ("receiving", None),
+        MemberState::Finishing => ("finishing", None),
+        MemberState::Complete => ("complete", None),
+        MemberState::Failed(error) => ("failed", Some(error.clone())),
+        MemberState::Stalled => ("stalled", Some("silent for longer than --stall-timeout".to_owned())),
+    };
+    let complete = member.state == MemberState::Complete;
+    let elapsed_ms = member.completed_at.filter(|_| complete).map(|at| ms(at, data_started));
+    ReceiverReport {
+        id: member.key.fingerprint(),
+        name: member.name.clone(),
+        enrolled: member.enrolled,
+        state,
+        verified: complete,
+        elapsed_ms,
+        sync_ms: figures.sync_ms,
+        read_back_ms: figures.read_back_ms,
+        goodput_bps: elapsed_ms.map(|ms| size_bytes as f64 * 8e3 / ms.max(1e-3)),
+        lost_symbols: member.lost,
+        socket_drops_estimate: figures.socket_drops_estimate,
+        duplicates: figures.duplicates,
+        blocks_decoded: figures.blocks_decoded,
+        leaves_damaged: figures.leaves_damaged,
+        packets_refused: figures.packets_refused,
+        nacks_sent: figures.nacks_sent,
+        nacks_suppressed: figures.nacks_suppressed,
+        cpu_s: figures.cpu_s,
+        anon_peak_bytes: figures.anon_peak_bytes,
+        socket_buffer_bytes: figures.socket_buffer_bytes,
+        resumed_bytes: figures.resumed_bytes,
+        error,
+    }
+}
+
+fn judge(sender: &Sender, expected: Option<usize>, image_error: Option<String>) -> (&'static str, String) {
+    let members = sender.roster().members();
+    let complete = members.iter().filter(|m| m.state == MemberState::Complete).count();
+    let wanted = members.len().max(expected.unwrap_or(0));
+    let outcome = match complete {
+        _ if image_error.is_some() => "failed",
+        n if n > 0 && n == wanted => "ok",
+        0 => "failed",
+        _ => "partial",
+    };
+    let tally = format!("{complete} of {wanted} receivers have the image");
+    let reason = match (sender.ending(), image_error) {
+        (_, Some(error)) => error,
+        (Ending::NoReceivers, _) => "no receiver registered in time".into(),
+        (Ending::Early(EndReason::Deadline), _) => format!("deadline passed: {tally}"),
+        (Ending::Early(_), _) => format!("interrupted: {tally}"),
+        (Ending::Finished, _) => tally,
+    };
+    (outcome, reason)
+}

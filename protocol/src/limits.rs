@@ -1,0 +1,53 @@
+//! Every bound of the protocol in one place, each with its reason.
+
+use core::time::Duration;
+
+/// Object 1 (descriptor, manifest, signature) in bytes: the one thing that is
+/// kept before anything is verified.
+pub const SESSION_OBJECT_BYTES_MAX: usize = 64 * 1024;
+/// The largest object that EXT_FTI can name (48 bits, RFC 5740 §4.2.1).
+pub const IMAGE_BYTES_MAX: u64 = (1 << 48) - 1;
+/// Unverified sessions whose object 1 a receiver collects at once.
+pub const OFFERS_MAX: usize = 4;
+/// Receivers that one session can hold.
+pub const ROSTER_MAX: usize = 65_536;
+/// Transmit lanes of one sender; a status report lists one sequence for each.
+pub const LANES_MAX: usize = 8;
+/// Largest group in which every receiver's reading position steers the sender.
+pub const WINDOWED_GROUP_MAX: usize = 32;
+/// Packets that may be under way in a windowed group. Half the range of the
+/// 16-bit sequence would be 32,768; 3,072 packets of 1,448 bytes also fit the
+/// 8 MiB that an unprivileged socket buffer holds (2,304 bytes a packet).
+pub const WINDOW_PACKETS: u64 = 3_072;
+/// A receiver that said nothing for this long no longer holds the window back.
+pub const WINDOW_SILENCE: Duration = Duration::from_secs(2);
+/// Backoff factor K for unicast feedback (RFC 5740 §5.3.2.1).
+pub const BACKOFF_FACTOR: u8 = 6;
+/// Least group round-trip time that is used.
+pub const GRTT_MIN: Duration = Duration::from_millis(1);
+/// Greatest group round-trip time that is used.
+pub const GRTT_MAX: Duration = Duration::from_secs(10);
+/// Group round-trip time until one has been measured.
+pub const GRTT_INITIAL: Duration = Duration::from_millis(10);
+/// Bytes of one feedback or command message: fits MTU 1280 with IPv6.
+pub const MESSAGE_BYTES_MAX: usize = 1_200;
+/// NACK messages that one receiver sends at the end of one backoff.
+pub const NACKS_PER_ROUND: usize = 4;
+/// NACKs a second that are served from one receiver, and their burst.
+pub const NACK_RATE_PER_S: u64 = 2_000;
+/// NACKs that one receiver may send back to back.
+pub const NACK_BURST: u64 = 64;
+/// Symbols of one block: block length and ESI share 16 bits with parity.
+pub const BLOCK_SYMBOLS_MAX: u16 = 32_768;
+/// Parity symbols for one block. Beyond it the sources are sent again.
+pub const PARITY_MAX: u16 = 2_048;
+/// Repairs are at most this part of the packets while first transmissions last:
+/// one repair for three others.
+pub const REPAIR_SHARE: u32 = 4;
+/// Leaf ranges that one registration lists as missing.
+pub const MISSING_RANGES_MAX: usize = 40;
+/// Bytes of a receiver's name.
+pub const NAME_BYTES_MAX: usize = 64;
+
+const _: () = assert!(WINDOW_PACKETS < 32_768);
+const _: () = assert!(BLOCK_SYMBOLS_MAX as u32 + PARITY_MAX as u32 <= 65_536);

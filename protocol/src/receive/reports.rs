@@ -1,0 +1,248 @@
+//! The three things a receiver tells the sender of itself: that it is there,
+//! how far it is, and that it is done.
+
+use super::requests::Group;
+use super::session::{Counters, SessionConfig};
+use crate::key::SigningKey;
+use crate::limits::NAME_BYTES_MAX;
+use crate::message::{
+    Activity, COMPLETE_CONTEXT, Complete, Figures, REGISTER_CONTEXT, Register, Signed, Status,
+};
+use crate::offer::{SessionShape, hex};
+use crate::random::Random;
+use crate::time::{Duration, Time};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+const RETRY_MIN: Duration = Duration::from_millis(40);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// A small group reports at least this often while packets arrive.
+const BUSY_INTERVAL: Duration = Duration::from_millis(20);
+/// Nobody is silent for longer than this.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+/// Group size as the wire quantises it, up to which reports steer the window.
+const SMALL_GROUP: u32 = 50;
+
+impl Group {
+    /// Time over which a group spreads answers that everybody gives: 50 µs for
+    /// each receiver, at least one round trip.
+    pub fn spread(&self) -> Duration {
+        self.grtt.max(Duration::from_micros(50) * self.size)
+    }
+}
+
+/// Repeats the registration until the sender confirms it.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) node: u32,
+    pub(super) missing: Option<Vec<(u64, u64)>>,
+    pub(super) welcomed: bool,
+    /// A round-trip probe was heard, so the registration can answer it.
+    pub(super) probed: bool,
+    name: String,
+    buffer_packets: u32,
+    started: Time,
+    due: Option<Time>,
+    retry: Duration,
+}
+
+impl Registration {
+    pub(super) fn new(now: Time, config: &SessionConfig) -> Registration {
+        let mut name = config.name.clone();
+        while name.len() > NAME_BYTES_MAX {
+            name.pop();
+        }
+        Registration {
+            node: config.node,
+            missing: None,
+            welcomed: false,
+            probed: false,
+            name,
+            buffer_packets: config.buffer_packets,
+            started: now,
+            due: None,
+            retry: RETRY_MIN,
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Time, group: Group, random: &mut Random) -> bool {
+        if self.welcomed {
+            return false;
+        }
+        let due = *self.due.get_or_insert_with(|| self.started + random.within(group.spread()));
+        if now < due {
+            return false;
+        }
+        self.due = Some(now + self.retry.max(group.spread()) + random.within(self.retry));
+        self.retry = (self.retry * 3 / 2).min(RETRY_MAX);
+        true
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        if self.welcomed { None } else { Some(self.due.unwrap_or(Time::ZERO)) }
+    }
+
+    pub(super) fn payload(&self, key: &SigningKey, shape: &SessionShape) -> Vec<u8> {
+        let register = Register {
+            session: hex(&shape.session),
+            node: self.node,
+            name: self.name.clone(),
+            buffer_packets: self.buffer_packets,
+            missing: self.missing.clone(),
+        };
+        signed(key, REGISTER_CONTEXT, &register)
+    }
+}
+
+fn signed(key: &SigningKey, context: &[u8], message: &impl serde::Serialize) -> Vec<u8> {
+    let text = serde_json::to_vec(message).unwrap_or_default();
+    let signature = key.sign(context, &text);
+    let mut out = Vec::with_capacity(Signed::HEAD_BYTES + text.len());
+    Signed { key: key.public().as_bytes(), signature: &signature, text: &text }.emit(&mut out);
+    out
+}
+
+/// Decides when to report, and what has changed since the report before.
+#[derive(Debug)]
+pub(super) struct StatusReports {
+    pub(super) socket_drops: u32,
+    every_packets: u64,
+    last: Time,
+    next: Time,
+    received_before: u64,
+    lost_before: u64,
+    range: Option<(u32, u32)>,
+}
+
+impl StatusReports {
+    pub(super) fn new(now: Time, window: u16, buffer: u32) -> StatusReports {
+        StatusReports {
+            socket_drops: 0,
+            every_packets: (u64::from(window).min(u64::from(buffer)) / 8).max(1),
+            last: now,
+            next: now,
+            received_before: 0,
+            lost_before: 0,
+            range: None,
+        }
+    }
+
+    /// Block `sbn` of the image is being received.
+    pub(super) fn note_block(&mut self, sbn: u32) {
+        self.range = Some(match self.range {
+            Some((first, end)) => (first.min(sbn), end.max(sbn + 1)),
+            None => (sbn, sbn + 1),
+        });
+    }
+
+    /// A report was asked for.
+    pub(super) fn soon(&mut self, now: Time, group: Group) {
+        if group.size <= SMALL_GROUP {
+            self.next = self.next.min(now);
+        }
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        now: Time,
+        group: Group,
+        random: &mut Random,
+        counters: Counters,
+    ) -> bool {
+        let small = group.size <= SMALL_GROUP;
+        let fresh = counters.received - self.received_before;
+        let busy = small && fresh > 0 && now.since(self.last) >= BUSY_INTERVAL;
+        if now < self.next && !busy && !(small && fresh >= self.every_packets) {
+            return false;
+        }
+        let interval = HEARTBEAT.max(Duration::from_millis(1) * group.size);
+        self.next = now + interval / 2 + random.within(interval);
+        true
+    }
+
+    pub(super) fn poll_timeout(&self, group: Group) -> Option<Time> {
+        let busy = self.range.filter(|_| group.size <= SMALL_GROUP).map(|_| self.last + BUSY_INTERVAL);
+        Some(busy.map_or(self.next, |busy| busy.min(self.next)))
+    }
+
+    pub(super) fn take(
+        &mut self,
+        now: Time,
+        activity: Activity,
+        counters: Counters,
+        leaves_verified: u32,
+        sequences: Vec<u16>,
+    ) -> Status {
+        let lost_in_range = counters.lost.saturating_sub(self.lost_before);
+        self.last = now;
+        self.received_before = counters.received;
+        self.lost_before = counters.lost;
+        Status {
+            activity,
+            received: counters.received,
+            lost: counters.lost,
+            socket_drops: self.socket_drops,
+            leaves_verified,
+            range: self.range.take().unwrap_or_default(),
+            lost_in_range: u32::try_from(lost_in_range).unwrap_or(u32::MAX),
+            sequences,
+        }
+    }
+}
+
+/// Tells the completion once, then whenever the sender still asks for it.
+#[derive(Debug, Default)]
+pub(super) struct Completion {
+    payload: Option<Vec<u8>>,
+    due: Option<Time>,
+    linger_until: Option<Time>,
+}
+
+impl Completion {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn tell(
+        &mut self,
+        due: Time,
+        linger_until: Time,
+        node: u32,
+        shape: &SessionShape,
+        key: &SigningKey,
+        figures: Figures,
+        error: Option<&str>,
+    ) {
+        let complete = Complete {
+            session: hex(&shape.session),
+            root: hex(&shape.root),
+            node,
+            error: error.map(String::from),
+            figures,
+        };
+        self.payload = Some(signed(key, COMPLETE_CONTEXT, &complete));
+        self.due = Some(due);
+        self.linger_until = Some(linger_until);
+    }
+
+    /// The sender asks whether this receiver is done.
+    pub(super) fn ask(&mut self, due: Time) {
+        if self.payload.is_some() {
+            self.due = Some(self.due.map_or(due, |before| before.min(due)));
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Time) -> Option<Vec<u8>> {
+        self.due.take_if(|due| *due <= now)?;
+        self.payload.clone()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.due
+    }
+
+    pub(super) fn is_past(&self, now: Time) -> bool {
+        self.linger_until.is_some_and(|until| until <= now)
+    }
+
+    pub(super) fn past(&self) -> Option<Time> {
+        self.linger_until
+    }
+}

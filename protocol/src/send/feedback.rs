@@ -1,0 +1,154 @@
+//! What receivers say to the sender. Cheap checks come first: a stranger costs
+//! a parse, and only a bounded number of signature checks a second.
+
+use super::roster::Roster;
+use super::{Phase, Sender};
+use crate::key::PublicKey;
+use crate::limits::GRTT_MAX;
+use crate::message::{
+    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT,
+    Register, Signed, Status,
+};
+use crate::offer::hex;
+use crate::span::spans;
+use crate::time::Time;
+use crate::wire::{Ack, Message, Nack, Timestamp};
+use core::net::SocketAddr;
+use serde::de::DeserializeOwned;
+
+impl Sender {
+    /// Takes a datagram from the feedback socket.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) {
+        let taken = match Message::parse(bytes) {
+            Ok(Message::Nack(nack)) => self.handle_nack(now, from, &nack),
+            Ok(Message::Ack(ack)) => self.handle_ack(now, from, &ack),
+            _ => false,
+        };
+        if taken {
+            self.feedback.bytes_heard += bytes.len() as u64;
+        } else {
+            self.feedback.refused += 1;
+        }
+    }
+
+    fn is_ours(&self, server_id: u32, instance_id: u16) -> bool {
+        (server_id, instance_id) == (self.config.source_id, self.config.instance_id)
+    }
+
+    fn handle_nack(&mut self, now: Time, from: SocketAddr, nack: &Nack<'_>) -> bool {
+        if !self.is_ours(nack.server_id, nack.instance_id) || self.phase >= Phase::Ending {
+            return false;
+        }
+        let Some(member) = self.roster.by_node(nack.source_id) else { return false };
+        if member.address != Some(from) || !member.nacks.take(now) {
+            return false;
+        }
+        member.heard = now;
+        let grtt = self.grtt.current();
+        let mut served = false;
+        for span in spans(&nack.requests) {
+            served |= self.ledger.request(now, grtt, &span);
+        }
+        self.feedback.nacks_heard += 1;
+        self.feedback.nacks_served += u64::from(served);
+        self.sample_grtt(now, nack.grtt_response);
+        true
+    }
+
+    fn sample_grtt(&mut self, now: Time, stamp: Timestamp) {
+        let then = Time::from_ns(stamp.as_ns());
+        if !stamp.is_zero() && then <= now && now.since(then) < GRTT_MAX {
+            self.grtt.sample(now, now.since(then));
+        }
+    }
+
+    fn handle_ack(&mut self, now: Time, from: SocketAddr, ack: &Ack<'_>) -> bool {
+        if !self.is_ours(ack.server_id, ack.instance_id) {
+            return false;
+        }
+        let taken = match ack.ack_type {
+            ACK_REGISTER => self.handle_register(now, from, ack.payload),
+            ACK_STATUS => self.handle_status(now, from, ack),
+            ACK_COMPLETE => self.handle_complete(now, ack.payload),
+            _ => false,
+        };
+        if taken {
+            self.feedback.acks_heard += 1;
+            self.sample_grtt(now, ack.grtt_response);
+        }
+        taken
+    }
+
+    fn signed<T: DeserializeOwned>(
+        &mut self,
+        now: Time,
+        context: &[u8],
+        payload: &[u8],
+    ) -> Option<(PublicKey, T)> {
+        let signed = Signed::parse(payload)?;
+        let message = serde_json::from_slice(signed.text).ok()?;
+        if !self.verify.take(now) {
+            return None;
+        }
+        let key = PublicKey::from_bytes(*signed.key);
+        key.verify(context, signed.text, signed.signature).ok()?;
+        Some((key, message))
+    }
+
+    fn handle_register(&mut self, now: Time, from: SocketAddr, payload: &[u8]) -> bool {
+        let Some((key, register)) = self.signed::<Register>(now, REGISTER_CONTEXT, payload) else {
+            return false;
+        };
+        let short = register.name.len() <= crate::limits::NAME_BYTES_MAX;
+        if register.session != hex(&self.config.shape.session) || !short {
+            return false;
+        }
+        let positions = self.window.positions();
+        let Some((_, fresh)) = self.roster.register(now, from, key, register, &positions) else {
+            return false;
+        };
+        if fresh {
+            self.newest_registration = now;
+        }
+        true
+    }
+
+    fn handle_status(&mut self, now: Time, from: SocketAddr, ack: &Ack<'_>) -> bool {
+        let Some(status) = Status::parse(ack.payload) else { return false };
+        let grtt = self.grtt.current();
+        let Some(member) = self.roster.by_node(ack.source_id) else { return false };
+        if member.address != Some(from) {
+            return false;
+        }
+        member.heard = now;
+        member.loss.report(status.received, status.lost);
+        member.lost = status.lost;
+        member.leaves_verified = status.leaves_verified;
+        for lane in 0..member.read.len() {
+            let sequence = status.sequences.get(lane).copied();
+            member.read[lane] = self.window.read(now, grtt, lane, sequence, member.read[lane]);
+        }
+        let dropped = status.socket_drops > member.socket_drops;
+        member.socket_drops = status.socket_drops;
+        Roster::note_activity(member, status.activity);
+        if self.phase == Phase::Sending {
+            self.rate.report(now, dropped);
+        }
+        true
+    }
+
+    fn handle_complete(&mut self, now: Time, payload: &[u8]) -> bool {
+        let Some((key, complete)) = self.signed::<Complete>(now, COMPLETE_CONTEXT, payload) else {
+            return false;
+        };
+        let root = hex(&self.config.shape.root);
+        if complete.session != hex(&self.config.shape.session)
+            || (complete.error.is_none() && complete.root != root)
+        {
+            return false;
+        }
+        self.roster.complete(now, &key, complete);
+        true
+    }
+}
+

@@ -1,0 +1,247 @@
+//! What was sent of every block, what is asked for, and what to send next: the
+//! sender's half of NACK-based repair (RFC 5740 §5.4).
+//!
+//! A request names the parity symbols that its receiver could use next. The
+//! ledger compares that with what has been ordered since: symbols still under
+//! way count for the receiver, symbols that must have arrived by now do not.
+//! Requests are gathered for at most one round trip; then every block gets one
+//! order for the greatest need.
+
+use crate::limits::PARITY_MAX;
+use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::time::{Duration, Time};
+use crate::span::Span;
+use crate::wire::Level;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Symbols `first..first + count` of a block, by ESI, to be sent as repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepairOrder {
+    /// Object.
+    pub toi: u16,
+    /// Block.
+    pub sbn: u32,
+    /// First encoding symbol id.
+    pub first: u16,
+    /// Number of symbols.
+    pub count: u16,
+}
+
+/// What has been done for one block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    /// Parity symbols sent or ordered: the next fresh index.
+    parity: u16,
+    /// Orders that have not been sent yet, the first transmission included.
+    outstanding: u16,
+    /// The first transmission is still to come: nobody can miss it yet.
+    first_pending: bool,
+    /// The newest orders send every source of the block again: while they are
+    /// under way they cure any deficit.
+    whole: bool,
+    /// When the newest order was sent.
+    sent: Time,
+}
+
+/// What is asked for since the last orders, for one block.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// One past the last parity index needed.
+    parity_end: u16,
+    /// Runs of sources `[first, last]`, sorted and apart.
+    sources: Vec<(u16, u16)>,
+}
+
+/// The blocks of both objects.
+#[derive(Debug)]
+pub struct Ledger {
+    shape: SessionShape,
+    leaf_list: Vec<Entry>,
+    image: Vec<Entry>,
+    wanted: BTreeMap<(u16, u32), Wanted>,
+    close_at: Option<Time>,
+    outstanding: u64,
+}
+
+impl Ledger {
+    /// A ledger in which nothing has been sent.
+    pub fn new(shape: &SessionShape) -> Ledger {
+        let entries = |toi| {
+            let blocks = shape.layout(toi).map_or(0, |layout| layout.blocks());
+            vec![Entry::default(); blocks as usize]
+        };
+        Ledger {
+            shape: *shape,
+            leaf_list: entries(LEAVES_TOI),
+            image: entries(IMAGE_TOI),
+            wanted: BTreeMap::new(),
+            close_at: None,
+            outstanding: 0,
+        }
+    }
+
+    fn entry(&mut self, toi: u16, sbn: u32) -> Option<&mut Entry> {
+        match toi {
+            LEAVES_TOI => self.leaf_list.get_mut(sbn as usize),
+            IMAGE_TOI => self.image.get_mut(sbn as usize),
+            _ => None,
+        }
+    }
+
+    /// The block is part of the first pass: until that is sent, nobody can miss
+    /// it.
+    pub fn schedule(&mut self, toi: u16, sbn: u32) {
+        if let Some(entry) = self.entry(toi, sbn) {
+            entry.outstanding += 1;
+            entry.first_pending = true;
+            self.outstanding += 1;
+        }
+    }
+
+    /// An order, or the first transmission with its `parity` symbols, was sent.
+    pub fn sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16) {
+        let Some(entry) = self.entry(toi, sbn) else { return };
+        entry.parity = entry.parity.max(parity_end);
+        entry.sent = now;
+        entry.first_pending = false;
+        if entry.outstanding > 0 {
+            entry.outstanding -= 1;
+            self.outstanding -= 1;
+        }
+    }
+
+    /// Orders and first transmissions that have not been sent.
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    /// Whether every order was sent and nothing more is asked for.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0 && self.wanted.is_empty()
+    }
+
+    /// Takes one range of a NACK. Gives whether it asks for anything that is
+    /// not under way.
+    pub fn request(&mut self, now: Time, grtt: Duration, span: &Span) -> bool {
+        let Span { level, toi, first, last } = *span;
+        let Some(layout) = self.shape.layout(toi).copied() else { return false };
+        if first.sbn >= layout.blocks() {
+            return false;
+        }
+        let fresh = if level == Level::SEGMENT {
+            let len = layout.block_len(first.sbn);
+            let sane = last.sbn == first.sbn && first.esi <= last.esi && first.block_len == len;
+            sane && self.request_segment(now, grtt, toi, first.sbn, len, first.esi, last.esi)
+        } else {
+            let object = level == Level::OBJECT;
+            let (a, b) = if object { (0, layout.blocks() - 1) } else { (first.sbn, last.sbn) };
+            let mut fresh = false;
+            for sbn in a..=b.min(layout.blocks() - 1) {
+                let len = layout.block_len(sbn);
+                fresh |= self.request_segment(now, grtt, toi, sbn, len, 0, len - 1);
+            }
+            fresh
+        };
+        if fresh && self.close_at.is_none() {
+            self.close_at = Some(now + grtt);
+        }
+        fresh
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn request_segment(
+        &mut self,
+        now: Time,
+        grtt: Duration,
+        toi: u16,
+        sbn: u32,
+        len: u16,
+        first: u16,
+        last: u16,
+    ) -> bool {
+        let Some(&mut entry) = self.entry(toi, sbn) else { return false };
+        if entry.first_pending {
+            return false;
+        }
+        // Symbols may still be under way to whoever asks.
+        let recent = entry.outstanding > 0 || now.since(entry.sent) < grtt + grtt / 4;
+        if recent && entry.whole {
+            return false;
+        }
+        if first < len {
+            return !recent && self.want_sources(toi, sbn, first, last.min(len - 1));
+        }
+        let (from, deficit) = (first - len, (last - first + 1).min(len));
+        let end = if recent {
+            u32::from(from) + u32::from(deficit)
+        } else {
+            u32::from(entry.parity.max(from)) + u32::from(deficit)
+        };
+        if end <= u32::from(entry.parity) || (recent && entry.parity < from) {
+            return false;
+        }
+        if end > u32::from(PARITY_MAX) {
+            return !recent && self.want_sources(toi, sbn, 0, len - 1);
+        }
+        let wanted = self.wanted.entry((toi, sbn)).or_default();
+        let fresh = end as u16 > wanted.parity_end;
+        wanted.parity_end = wanted.parity_end.max(end as u16);
+        fresh
+    }
+
+    fn want_sources(&mut self, toi: u16, sbn: u32, first: u16, last: u16) -> bool {
+        let wanted = self.wanted.entry((toi, sbn)).or_default();
+        let (mut a, mut b) = (first, last);
+        let known = wanted.sources.iter().any(|&(x, y)| x <= a && b <= y);
+        wanted.sources.retain(|&(x, y)| {
+            let apart = y.saturating_add(1) < a || b.saturating_add(1) < x;
+            if !apart {
+                (a, b) = (a.min(x), b.max(y));
+            }
+            apart
+        });
+        wanted.sources.push((a, b));
+        wanted.sources.sort_unstable();
+        !known
+    }
+
+    /// When the requests gathered become orders.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.close_at
+    }
+
+    /// Turns what was gathered into orders, if it is time.
+    pub fn close(&mut self, now: Time) -> Vec<RepairOrder> {
+        if self.close_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.close_at = None;
+        let mut made = Vec::new();
+        for ((toi, sbn), wanted) in core::mem::take(&mut self.wanted) {
+            let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
+                continue;
+            };
+            let before = made.len();
+            for &(first, last) in &wanted.sources {
+                made.push(RepairOrder { toi, sbn, first, count: last - first + 1 });
+            }
+            let Some(entry) = self.entry(toi, sbn) else { continue };
+            let whole = wanted.sources.first() == Some(&(0, len - 1));
+            if wanted.parity_end > entry.parity && !whole {
+                let count = wanted.parity_end - entry.parity;
+                made.push(RepairOrder { toi, sbn, first: len + entry.parity, count });
+                entry.parity = wanted.parity_end;
+            }
+            entry.whole = whole;
+            let count = (made.len() - before) as u16;
+            entry.outstanding += count;
+            self.outstanding += u64::from(count);
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,587 @@
+//! The sender: announces a session, gathers its receivers, decides what every
+//! lane sends, serves requests, and ends when everybody has the image.
+//!
+//! The order of calls: [`Sender::handle_positions`] and [`Sender::handle_sent`]
+//! with what the lanes did, [`Sender::handle_datagram`] for feedback,
+//! [`Sender::handle_timeout`]; then [`Sender::poll_order`] and
+//! [`Sender::poll_transmit`] until they are empty, and [`Sender::control`] for
+//! the lanes.
+
+mod budget;
+mod feedback;
+mod grtt;
+mod ledger;
+mod parity;
+mod rate;
+mod roster;
+mod share;
+mod window;
+
+pub use grtt::GrttEstimate;
+pub use ledger::{Ledger, RepairOrder};
+pub use parity::{LossEstimate, proactive_parity};
+pub use rate::RateControl;
+pub use roster::{Member, MemberState, Roster};
+pub use share::{Class, RepairShare};
+
+use crate::key::{PublicKey, SigningKey};
+use crate::limits::{BACKOFF_FACTOR, MESSAGE_BYTES_MAX, ROSTER_MAX};
+use crate::message::{self, EndReason, Notice};
+use crate::offer::{IMAGE_TOI, LEAF_BYTES, LEAVES_TOI, SessionShape};
+use crate::time::{Duration, Time};
+use crate::wire::{
+    CcList, Command, CommandBody, Level, NodeList, PayloadId, RequestBuilder, Requests, SenderWord,
+    Timestamp, quantize,
+};
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use budget::Budget;
+use core::ops::Range;
+use window::Window;
+
+const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(200);
+const FLUSH_MIN: Duration = Duration::from_millis(5);
+const FLUSH_MAX: Duration = Duration::from_millis(250);
+/// EOT and the notice of an early end are sent this often.
+const END_REPEATS: u8 = 5;
+/// Node ids in one acking list.
+const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
+/// Entries in one welcome.
+const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / message::WELCOME_ENTRY_BYTES - 3;
+/// Signatures checked in a second, whoever sends them.
+const VERIFY_RATE_PER_S: u64 = 5_000;
+
+/// What a push decides before it starts.
+#[derive(Debug, Clone)]
+pub struct SenderConfig {
+    /// NORM source id.
+    pub source_id: u32,
+    /// NORM instance id: new for every session.
+    pub instance_id: u16,
+    /// Objects and lanes of the session.
+    pub shape: SessionShape,
+    /// Key that signs the end of the session.
+    pub session_key: SigningKey,
+    /// Receivers to wait for; `None` starts soon after the first.
+    pub receivers: Option<usize>,
+    /// Receivers that must have the image, by name and key.
+    pub roster: Vec<(String, PublicKey)>,
+    /// How long to wait for receivers.
+    pub wait: Duration,
+    /// Without a number of receivers: how long after the newest to start.
+    pub settle: Duration,
+    /// How long a silent receiver is waited for.
+    pub stall_timeout: Duration,
+    /// When to give up altogether.
+    pub deadline: Option<Duration>,
+    /// Rate of all lanes together.
+    pub rate: RateControl,
+}
+
+/// How far the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Offering the session, gathering receivers.
+    Announcing,
+    /// First transmissions.
+    Sending,
+    /// Everything was sent once; repairing until all have it.
+    Flushing,
+    /// Telling everybody that it is over.
+    Ending,
+    /// Nothing more to do.
+    Done,
+}
+
+/// Why the session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody is waited for any more.
+    Finished,
+    /// Nobody came within `wait`.
+    NoReceivers,
+    /// It was ended early.
+    Early(EndReason),
+}
+
+/// Work for the encoder and the lanes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Send these blocks of an object for the first time, in this order.
+    FirstPass {
+        /// Object.
+        toi: u16,
+        /// Blocks.
+        blocks: Range<u32>,
+    },
+    /// Send these symbols as repair.
+    Repair(RepairOrder),
+}
+
+/// What [`Sender::poll_transmit`] wants sent to the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transmit {
+    /// The message in the buffer.
+    Message,
+    /// All symbols of the session object.
+    SessionObject,
+}
+
+/// What the lanes and the encoder need to know now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Control {
+    /// Rate of all lanes together, in bits of L2 a second.
+    pub rate_bps: u64,
+    /// Loss of the worst receiver, for proactive parity.
+    pub loss: f64,
+    /// Instance, GRTT, backoff factor and group size, for headers.
+    pub word: SenderWord,
+}
+
+/// Feedback counters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Feedback {
+    /// NACK messages from receivers of this session.
+    pub nacks_heard: u64,
+    /// NACKs that led to a repair.
+    pub nacks_served: u64,
+    /// ACK messages of every type.
+    pub acks_heard: u64,
+    /// Bytes of feedback.
+    pub bytes_heard: u64,
+    /// Datagrams that were not feedback of this session.
+    pub refused: u64,
+}
+
+/// A push in progress.
+#[derive(Debug)]
+pub struct Sender {
+    config: SenderConfig,
+    started: Time,
+    phase: Phase,
+    ending: Ending,
+    roster: Roster,
+    ledger: Ledger,
+    grtt: GrttEstimate,
+    rate: RateControl,
+    window: Window,
+    feedback: Feedback,
+    verify: Budget,
+    orders: VecDeque<Order>,
+    outbox: VecDeque<Vec<u8>>,
+    sequence: u16,
+    cc_sequence: u16,
+    announce_at: Time,
+    announce_every: Duration,
+    announce_due: bool,
+    newest_registration: Time,
+    first_left: u64,
+    data_started: Option<Time>,
+    flush_at: Time,
+    flush_every: Duration,
+    flush_cursor: usize,
+    end_at: Time,
+    end_left: u8,
+}
+
+impl Sender {
+    /// A session that starts announcing itself at `now`.
+    pub fn new(now: Time, config: SenderConfig) -> Sender {
+        Sender {
+            started: now,
+            phase: Phase::Announcing,
+            ending: Ending::Finished,
+            roster: Roster::expecting(config.roster.iter().cloned()),
+            ledger: Ledger::new(&config.shape),
+            grtt: GrttEstimate::default(),
+            rate: config.rate.clone(),
+            window: Window::new(config.shape.lanes, config.shape.window_packets),
+            feedback: Feedback::default(),
+            verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
+            orders: VecDeque::new(),
+            outbox: VecDeque::new(),
+            sequence: 0,
+            cc_sequence: 0,
+            announce_at: now,
+            announce_every: ANNOUNCE_FIRST,
+            announce_due: false,
+            newest_registration: now,
+            first_left: 0,
+            data_started: None,
+            flush_at: Time::NEVER,
+            flush_every: FLUSH_MIN,
+            flush_cursor: 0,
+            end_at: Time::NEVER,
+            end_left: END_REPEATS,
+            config,
+        }
+    }
+
+    /// Source symbols of the image.
+    pub fn image_symbols(&self) -> u64 {
+        self.config.shape.image.symbols()
+    }
+
+    /// How far the session is.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Why the session ended; meaningful once the phase is `Ending`.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// The receivers.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Feedback counters.
+    pub fn feedback(&self) -> Feedback {
+        self.feedback
+    }
+
+    /// When the first transmissions began.
+    pub fn data_started(&self) -> Option<Time> {
+        self.data_started
+    }
+
+    /// The group round-trip time.
+    pub fn grtt(&self) -> Duration {
+        self.grtt.current()
+    }
+
+    /// First transmissions that are still to be sent, in blocks.
+    pub fn first_left(&self) -> u64 {
+        self.first_left
+    }
+
+    /// Each lane's position: packets that were given a sequence so far.
+    pub fn handle_positions(&mut self, now: Time, positions: &[u64]) {
+        self.window.note_positions(now, positions);
+    }
+
+    /// Everything of one order, or one block's first transmission with parity
+    /// up to index `parity_end`, has left.
+    pub fn handle_sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16, first: bool) {
+        self.ledger.sent(now, toi, sbn, parity_end);
+        if first {
+            self.first_left = self.first_left.saturating_sub(1);
+            if self.first_left == 0 && self.phase == Phase::Sending {
+                self.phase = Phase::Flushing;
+            }
+        }
+        if self.phase == Phase::Flushing && self.ledger.is_idle() {
+            self.flush_every = self.flush_min();
+            self.flush_at = now;
+        }
+    }
+
+    fn flush_min(&self) -> Duration {
+        FLUSH_MIN.max(self.grtt.current() * 2)
+    }
+
+    /// Ends the session before everyone has the image.
+    pub fn end_early(&mut self, now: Time, reason: EndReason) {
+        if self.phase < Phase::Ending {
+            self.end(now, Ending::Early(reason));
+        }
+    }
+
+    fn end(&mut self, now: Time, ending: Ending) {
+        self.phase = Phase::Ending;
+        self.ending = ending;
+        self.end_at = now;
+        self.orders.clear();
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if now >= self.announce_at && self.phase < Phase::Ending {
+            self.announce(now);
+        }
+        match self.phase {
+            Phase::Announcing => self.start_if_ready(now),
+            Phase::Sending | Phase::Flushing => self.serve(now),
+            Phase::Ending => self.say_the_end(now),
+            Phase::Done => {}
+        }
+        let late = |limit| now.since(self.started) >= limit;
+        if self.phase < Phase::Ending && self.config.deadline.is_some_and(late) {
+            self.end_early(now, EndReason::Deadline);
+        }
+    }
+
+    fn announce(&mut self, now: Time) {
+        self.announce_due = true;
+        let Timestamp { sec, usec } = Timestamp::from_ns(now.ns());
+        let body = CommandBody::Cc {
+            cc_sequence: self.cc_sequence,
+            sec,
+            usec,
+            rate: None,
+            nodes: CcList::EMPTY,
+        };
+        self.cc_sequence = self.cc_sequence.wrapping_add(1);
+        self.push_command(&body);
+        // About 3,000 bytes an announcement: at most a fiftieth of a slow rate.
+        let slow = Duration::from_nanos(24_000 * 50 * 1_000_000_000 / self.rate.bps().max(1));
+        self.announce_at = now + self.announce_every.max(slow.min(Duration::from_secs(20)));
+        self.announce_every = (self.announce_every * 3 / 2).min(ANNOUNCE_EVERY);
+    }
+
+    fn start_if_ready(&mut self, now: Time) {
+        let heard = self.roster.heard();
+        let all_enrolled = self.roster.members().iter().all(|m| m.state != MemberState::Expected);
+        let enough = match self.config.receivers {
+            Some(count) => heard >= count && all_enrolled,
+            None if !self.config.roster.is_empty() => all_enrolled,
+            None => heard > 0 && now.since(self.newest_registration) >= self.config.settle,
+        };
+        let waited = now.since(self.started) >= self.config.wait;
+        if waited && heard == 0 {
+            return self.end(now, Ending::NoReceivers);
+        }
+        if enough || waited {
+            self.start(now);
+        }
+    }
+
+    fn start(&mut self, now: Time) {
+        self.phase = Phase::Sending;
+        self.data_started = Some(now);
+        if let Some(layout) = self.config.shape.layout(LEAVES_TOI).copied() {
+            self.schedule(LEAVES_TOI, 0..layout.blocks());
+        }
+        for blocks in self.missing_blocks() {
+            self.schedule(IMAGE_TOI, blocks);
+        }
+        if self.first_left == 0 {
+            self.phase = Phase::Flushing;
+            self.flush_at = now;
+        }
+        for member in self.roster.members_mut() {
+            member.missing = None;
+        }
+    }
+
+    fn schedule(&mut self, toi: u16, blocks: Range<u32>) {
+        for sbn in blocks.clone() {
+            self.ledger.schedule(toi, sbn);
+            self.first_left += 1;
+        }
+        self.orders.push_back(Order::FirstPass { toi, blocks });
+    }
+
+    /// Blocks of the image that at least one receiver lacks.
+    fn missing_blocks(&self) -> Vec<Range<u32>> {
+        let Some(layout) = self.config.shape.layout(IMAGE_TOI) else { return Vec::new() };
+        let open = || self.roster.members().iter().filter(|m| m.is_open());
+        if open().any(|m| m.missing.is_none()) {
+            return vec![0..layout.blocks()];
+        }
+        let mut lacking = vec![false; layout.blocks() as usize];
+        for (first, end) in open().flat_map(|m| m.missing.iter().flatten()) {
+            let bytes = first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
+            let symbols = layout.symbols_touching(&bytes);
+            if !symbols.is_empty() && symbols.end <= layout.symbols() {
+                let last = layout.locate(symbols.end - 1).0;
+                lacking[layout.locate(symbols.start).0 as usize..=last as usize].fill(true);
+            }
+        }
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for sbn in (0..layout.blocks()).filter(|&sbn| lacking[sbn as usize]) {
+            match runs.last_mut() {
+                Some(run) if run.end == sbn => run.end += 1,
+                _ => runs.push(sbn..sbn + 1),
+            }
+        }
+        runs
+    }
+
+    fn serve(&mut self, now: Time) {
+        let made = self.ledger.close(now);
+        if !made.is_empty() {
+            self.orders.extend(made.iter().map(|order| Order::Repair(*order)));
+            self.flush_every = self.flush_min();
+            self.advertise(&made);
+        }
+        self.roster.stall(now, self.config.stall_timeout);
+        let expected = self.config.receivers.unwrap_or(0).max(1);
+        let waiting = self.roster.members().iter().any(Member::is_open);
+        let missing = self.roster.heard() < expected;
+        if !waiting && self.phase == Phase::Flushing && (!missing || self.roster.heard() > 0) {
+            return self.end(now, Ending::Finished);
+        }
+        if !waiting && self.phase == Phase::Sending {
+            return self.end(now, Ending::Finished);
+        }
+        if self.phase == Phase::Flushing && self.ledger.is_idle() && now >= self.flush_at {
+            self.flush(now);
+        }
+    }
+
+    /// Tells the group what is about to be sent, so that nobody else asks.
+    fn advertise(&mut self, made: &[RepairOrder]) {
+        if self.roster.heard() < 2 {
+            return;
+        }
+        let mut requests = Vec::new();
+        let mut builder = RequestBuilder::new(&mut requests, MESSAGE_BYTES_MAX - 24);
+        let mut limit = false;
+        for order in made {
+            let Some(layout) = self.config.shape.layout(order.toi) else { continue };
+            let block_len = layout.block_len(order.sbn);
+            let id = |esi| PayloadId { sbn: order.sbn, block_len, esi };
+            let (first, last) = (id(order.first), id(order.first + (order.count - 1)));
+            let whole = order.first == 0 && order.count == block_len;
+            let level = if whole { Level::BLOCK } else { Level::SEGMENT };
+            if !builder.push_range(level, order.toi, first, last) {
+                limit = true;
+                break;
+            }
+        }
+        if let Ok(requests) = Requests::parse(&requests) {
+            self.push_command(&CommandBody::RepairAdv { limit, requests });
+        }
+    }
+
+    fn flush(&mut self, now: Time) {
+        let open: Vec<u32> =
+            self.roster.members().iter().filter(|m| m.is_open()).map(|m| m.node).collect();
+        if self.flush_cursor >= open.len() {
+            self.flush_cursor = 0;
+        }
+        let end = (self.flush_cursor + ACKING_NODES_MAX).min(open.len());
+        let nodes = NodeList::from_slice(&open[self.flush_cursor..end]);
+        self.flush_cursor = end;
+        let (toi, sbn) = match self.config.shape.layout(IMAGE_TOI) {
+            Some(layout) => (IMAGE_TOI, layout.blocks() - 1),
+            None => (crate::offer::SESSION_TOI, 0),
+        };
+        let block_len = self.config.shape.layout(toi).map_or(1, |layout| layout.block_len(sbn));
+        let id = PayloadId { sbn, block_len, esi: block_len - 1 };
+        self.push_command(&CommandBody::Flush { toi, id, nodes });
+        self.flush_at = now + self.flush_every;
+        self.flush_every = (self.flush_every * 3 / 2).min(FLUSH_MAX.max(self.flush_min()));
+    }
+
+    fn say_the_end(&mut self, now: Time) {
+        if now < self.end_at {
+            return;
+        }
+        if self.end_left == 0 {
+            self.phase = Phase::Done;
+            return;
+        }
+        self.end_left -= 1;
+        if let Ending::Early(reason) = self.ending {
+            let text = message::end_text(reason, &self.config.shape.session);
+            let signature = self.config.session_key.sign(message::END_CONTEXT, &text);
+            let mut content = Vec::new();
+            Notice::End { reason, signature: &signature }.emit(&mut content);
+            self.push_command(&CommandBody::Application(&content));
+        }
+        if self.end_left < 3 || !matches!(self.ending, Ending::Early(_)) {
+            self.push_command(&CommandBody::Eot);
+        }
+        self.end_at = now + self.grtt.current().min(Duration::from_millis(100));
+    }
+
+    fn sender_word(&self) -> SenderWord {
+        let size = self.roster.heard().max(self.config.receivers.unwrap_or(1)).min(ROSTER_MAX);
+        SenderWord {
+            instance_id: self.config.instance_id,
+            grtt: quantize::grtt_from_ns(self.grtt.current().as_nanos() as u64),
+            backoff: BACKOFF_FACTOR,
+            gsize: quantize::gsize_from(size as u32),
+        }
+    }
+
+    fn push_command(&mut self, body: &CommandBody<'_>) {
+        let mut out = Vec::new();
+        let command = Command {
+            sequence: self.next_sequence(),
+            source_id: self.config.source_id,
+            sender: self.sender_word(),
+            body: *body,
+        };
+        command.emit(&mut out);
+        self.outbox.push_back(out);
+    }
+
+    /// The sequence of messages that lanes do not send: commands and object 1.
+    pub fn next_sequence(&mut self) -> u16 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// The next order for encoder and lanes.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    /// The next thing to send to the group.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        if core::mem::take(&mut self.announce_due) {
+            return Some(Transmit::SessionObject);
+        }
+        if self.outbox.is_empty() {
+            self.welcome();
+        }
+        *out = self.outbox.pop_front()?;
+        Some(Transmit::Message)
+    }
+
+    fn welcome(&mut self) {
+        let mut entries = Vec::new();
+        for member in self.roster.members_mut().iter_mut().filter(|m| m.welcome_due).take(WELCOMES_MAX) {
+            member.welcome_due = false;
+            entries.extend_from_slice(&member.key.as_bytes()[..8]);
+            entries.extend_from_slice(&member.node.to_be_bytes());
+        }
+        if !entries.is_empty() && self.phase < Phase::Ending {
+            let mut content = Vec::new();
+            Notice::Welcome(&entries).emit(&mut content);
+            self.push_command(&CommandBody::Application(&content));
+        }
+    }
+
+    /// What lanes and encoder need to know now.
+    pub fn control(&self) -> Control {
+        let open = self.roster.members().iter().filter(|m| m.is_open());
+        Control {
+            rate_bps: self.rate.bps(),
+            loss: open.map(|m| m.loss.loss()).fold(0.0, f64::max),
+            word: self.sender_word(),
+        }
+    }
+
+    /// The packet that `lane` must not go beyond, in packets since its start.
+    pub fn lane_limit(&self, now: Time, lane: usize) -> u64 {
+        self.window.limit(now, lane, &self.roster)
+    }
+
+    /// When to call [`Sender::handle_timeout`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let start = self.started + self.config.wait;
+        let settle = self.newest_registration + self.config.settle;
+        let phase = match self.phase {
+            Phase::Announcing => [Some(start), (self.roster.heard() > 0).then_some(settle)],
+            Phase::Sending => [self.ledger.poll_timeout(), None],
+            Phase::Flushing => {
+                let flush = self.ledger.is_idle().then_some(self.flush_at);
+                [self.ledger.poll_timeout(), flush]
+            }
+            Phase::Ending => [Some(self.end_at), None],
+            Phase::Done => return None,
+        };
+        let deadline = self.config.deadline.map(|limit| self.started + limit);
+        let announce = (self.phase < Phase::Ending).then_some(self.announce_at);
+        phase.into_iter().flatten().chain(deadline).chain(announce).min()
+    }
+}

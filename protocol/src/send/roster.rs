@@ -1,0 +1,228 @@
+//! The receivers that a session expects or has heard.
+
+use super::budget::Budget;
+use super::parity::LossEstimate;
+use crate::key::PublicKey;
+use crate::limits::{NACK_BURST, NACK_RATE_PER_S, ROSTER_MAX};
+use crate::message::{Activity, Complete, Figures, Register};
+use crate::time::{Duration, Time};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// Where one receiver stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberState {
+    /// On the roster, not heard yet.
+    Expected,
+    /// Registered, and taking symbols.
+    Receiving,
+    /// Every leaf verified; syncing.
+    Finishing,
+    /// Verified and in place.
+    Complete,
+    /// It said that it failed.
+    Failed(String),
+    /// Not heard for longer than the stall time-out.
+    Stalled,
+}
+
+/// One receiver.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its key.
+    pub key: PublicKey,
+    /// Node id in this session.
+    pub node: u32,
+    /// Name for people: the roster's, else its own.
+    pub name: String,
+    /// Whether the roster lists its key.
+    pub enrolled: bool,
+    /// Where it stands.
+    pub state: MemberState,
+    /// Address of its feedback.
+    pub address: Option<SocketAddr>,
+    /// When it was last heard.
+    pub heard: Time,
+    /// Loss of its path and socket together.
+    pub loss: LossEstimate,
+    /// DATA packets it missed so far, from sequence gaps.
+    pub lost: u64,
+    /// Its socket's drops, in buffers.
+    pub socket_drops: u32,
+    /// Leaves that it has verified.
+    pub leaves_verified: u32,
+    /// When its completion was heard.
+    pub completed_at: Option<Time>,
+    /// Figures of its completion.
+    pub figures: Figures,
+    /// Lane positions that it has read, in packets since the start.
+    pub(super) read: Vec<u64>,
+    pub(super) buffer_packets: u32,
+    pub(super) missing: Option<Vec<(u64, u64)>>,
+    pub(super) welcome_due: bool,
+    pub(super) nacks: Budget,
+}
+
+impl Member {
+    fn new(key: PublicKey, name: String, enrolled: bool) -> Member {
+        Member {
+            key,
+            node: 0,
+            name,
+            enrolled,
+            state: MemberState::Expected,
+            address: None,
+            heard: Time::ZERO,
+            loss: LossEstimate::default(),
+            lost: 0,
+            socket_drops: 0,
+            leaves_verified: 0,
+            completed_at: None,
+            figures: Figures::default(),
+            read: Vec::new(),
+            buffer_packets: 0,
+            missing: None,
+            welcome_due: false,
+            nacks: Budget::new(NACK_RATE_PER_S, NACK_BURST),
+        }
+    }
+
+    /// Whether the session still works for it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, MemberState::Receiving | MemberState::Finishing)
+    }
+}
+
+/// All receivers, by node id and by key.
+#[derive(Debug, Default)]
+pub struct Roster {
+    members: Vec<Member>,
+    by_node: BTreeMap<u32, usize>,
+    by_key: BTreeMap<PublicKey, usize>,
+}
+
+impl Roster {
+    /// A roster that expects these receivers, by name and key.
+    pub fn expecting(expected: impl IntoIterator<Item = (String, PublicKey)>) -> Roster {
+        let mut roster = Roster::default();
+        for (name, key) in expected {
+            roster.by_key.entry(key).or_insert_with(|| {
+                roster.members.push(Member::new(key, name, true));
+                roster.members.len() - 1
+            });
+        }
+        roster
+    }
+
+    /// Every receiver.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(super) fn members_mut(&mut self) -> &mut [Member] {
+        &mut self.members
+    }
+
+    /// Receivers heard so far.
+    pub fn heard(&self) -> usize {
+        self.members.iter().filter(|m| m.state != MemberState::Expected).count()
+    }
+
+    /// The receiver with this node id.
+    pub(super) fn by_node(&mut self, node: u32) -> Option<&mut Member> {
+        let at = *self.by_node.get(&node)?;
+        self.members.get_mut(at)
+    }
+
+    /// Enters a registration; gives the member, and whether it is new to this
+    /// session. `None`: the roster is full.
+    pub(super) fn register(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        key: PublicKey,
+        register: Register,
+        positions: &[u64],
+    ) -> Option<(&mut Member, bool)> {
+        let at = match self.by_key.get(&key) {
+            Some(&at) => at,
+            None if self.members.len() >= ROSTER_MAX => return None,
+            None => {
+                self.members.push(Member::new(key, register.name.clone(), false));
+                self.by_key.insert(key, self.members.len() - 1);
+                self.members.len() - 1
+            }
+        };
+        let node = self.free_node(register.node, at, &key);
+        self.by_node.insert(node, at);
+        let member = &mut self.members[at];
+        let fresh = member.state == MemberState::Expected;
+        let restarted = member.is_open() && member.address != Some(from);
+        if fresh || restarted || member.state == MemberState::Stalled {
+            member.state = MemberState::Receiving;
+            member.read = positions.to_vec();
+            member.missing = register.missing;
+        }
+        member.node = node;
+        member.address = Some(from);
+        member.heard = now;
+        member.buffer_packets = register.buffer_packets;
+        member.welcome_due = true;
+        Some((member, fresh))
+    }
+
+    /// The node id that `at` wants, unless another key has it.
+    fn free_node(&self, wanted: u32, at: usize, key: &PublicKey) -> u32 {
+        let mut node = wanted;
+        let mut salt = u32::from_be_bytes([key.as_bytes()[8], key.as_bytes()[9], key.as_bytes()[10], key.as_bytes()[11]]);
+        loop {
+            let taken = self.by_node.get(&node).is_some_and(|&holder| holder != at);
+            if !taken && node != 0 && node != u32::MAX {
+                return node;
+            }
+            node = node.wrapping_add(salt | 1);
+            salt = salt.rotate_left(5).wrapping_add(1);
+        }
+    }
+
+    /// Enters a completion or a failure; gives whether it was news.
+    pub(super) fn complete(&mut self, now: Time, key: &PublicKey, complete: Complete) -> bool {
+        let Some(member) = self.by_key.get(key).and_then(|&at| self.members.get_mut(at)) else {
+            return false;
+        };
+        member.heard = now;
+        if member.completed_at.is_some() {
+            return false;
+        }
+        member.completed_at = Some(now);
+        member.lost = complete.figures.lost_symbols;
+        member.figures = complete.figures;
+        member.state = match complete.error {
+            None => MemberState::Complete,
+            Some(error) => MemberState::Failed(error),
+        };
+        true
+    }
+
+    /// Marks receivers that said nothing for `timeout` as stalled; gives whether
+    /// there was one.
+    pub(super) fn stall(&mut self, now: Time, timeout: Duration) -> bool {
+        let mut any = false;
+        for member in self.members.iter_mut().filter(|m| m.is_open()) {
+            if now.since(member.heard) >= timeout {
+                member.state = MemberState::Stalled;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The activity that a receiver reports.
+    pub(super) fn note_activity(member: &mut Member, activity: Activity) {
+        if member.is_open() && activity == Activity::Finishing {
+            member.state = MemberState::Finishing;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How far ahead of the slowest reader the lanes may be, in a small group.
+//!
+//! Multicast has no back-pressure. In a group of up to 32 every receiver tells
+//! the sequence that it has read of each lane, and no lane goes further than a
+//! window beyond the least of them: what is under way then always fits into
+//! the socket buffers.
+
+use super::roster::Roster;
+use crate::limits::{WINDOW_SILENCE, WINDOWED_GROUP_MAX};
+use crate::time::{Duration, Time};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// A lane that stood still for this long (and two round trips) has nothing
+/// under way any more.
+const SETTLED: Duration = Duration::from_millis(30);
+
+/// The position of every lane, and when it last moved.
+#[derive(Debug)]
+pub(super) struct Window {
+    packets: u64,
+    positions: Vec<(u64, Time)>,
+}
+
+impl Window {
+    pub(super) fn new(lanes: u8, packets: u16) -> Window {
+        let packets = u64::from(packets);
+        Window { packets, positions: vec![(0, Time::ZERO); usize::from(lanes)] }
+    }
+
+    pub(super) fn note_positions(&mut self, now: Time, positions: &[u64]) {
+        for (known, &new) in self.positions.iter_mut().zip(positions) {
+            if known.0 != new {
+                *known = (new, now);
+            }
+        }
+    }
+
+    pub(super) fn positions(&self) -> Vec<u64> {
+        self.positions.iter().map(|&(position, _)| position).collect()
+    }
+
+    /// The position that a receiver has read of `lane`, from the sequence it
+    /// reports and from what it had read before. `None`: it has heard nothing.
+    ///
+    /// A receiver that reports the same sequence twice while the lane stands
+    /// still has lost the rest: for it, nothing is under way.
+    pub(super) fn read(
+        &self,
+        now: Time,
+        grtt: Duration,
+        lane: usize,
+        sequence: Option<u16>,
+        before: u64,
+    ) -> u64 {
+        let (position, moved) = self.positions[lane];
+        let read = sequence.map_or(before, |sequence| {
+            // Positions count packets: the newest has the sequence position - 1.
+            let behind = (position as u16).wrapping_sub(1).wrapping_sub(sequence);
+            if behind < 0x8000 { position.saturating_sub(u64::from(behind)) } else { before }
+        });
+        let settled = now.since(moved) >= grtt * 2 + SETTLED;
+        if settled && read <= before { position } else { read.max(before) }
+    }
+
+    /// The position that `lane` must not go beyond.
+    pub(super) fn limit(&self, now: Time, lane: usize, roster: &Roster) -> u64 {
+        let open = || roster.members().iter().filter(|m| m.is_open());
+        if open().count() > WINDOWED_GROUP_MAX {
+            return u64::MAX;
+        }
+        let holding = open().filter(|m| now.since(m.heard) < WINDOW_SILENCE);
+        let limits = holding.map(|m| {
+            let packets = self.packets.min(u64::from(m.buffer_packets).max(64));
+            m.read.get(lane).copied().unwrap_or(0) + packets
+        });
+        limits.min().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRTT: Duration = Duration::from_millis(1);
+
+    fn at(ms: u64) -> Time {
+        Time::from_ns((1_000 + ms) * 1_000_000)
+    }
+
+    #[test]
+    fn a_sequence_is_unwrapped_against_the_position() {
+        let mut window = Window::new(1, 3072);
+        window.note_positions(at(0), &[200_000]);
+        let last = (199_999u64 % 65_536) as u16;
+        assert_eq!(window.read(at(0), GRTT, 0, Some(last), 0), 200_000);
+        assert_eq!(window.read(at(0), GRTT, 0, Some(last - 3_000), 0), 197_000);
+    }
+
+    #[test]
+    fn positions_never_go_back() {
+        let mut window = Window::new(1, 3072);
+        window.note_positions(at(0), &[5_000]);
+        assert_eq!(window.read(at(0), GRTT, 0, Some(100), 4_000), 4_000);
+    }
+
+    #[test]
+    fn losing_the_whole_window_does_not_stop_the_sender_for_ever() {
+        let mut window = Window::new(1, 3072);
+        window.note_positions(at(0), &[5_000]);
+        assert_eq!(window.read(at(10), GRTT, 0, Some(1_999), 2_000), 2_000);
+        assert_eq!(window.read(at(40), GRTT, 0, Some(1_999), 2_000), 5_000);
+        assert_eq!(window.read(at(40), GRTT, 0, None, 0), 5_000);
+    }
+}
