@@ -67,14 +67,15 @@ impl Interface {
 
     /// The interface that the routing table gives for a group.
     ///
-    /// The kernel refuses to look up an IPv6 group of link-local scope
-    /// (`ff12::`) without an interface; there the only interface that is up,
-    /// has IPv6 and can do multicast is taken, if there is just one.
+    /// Every IPv6 interface has a route to every IPv6 group, so the kernel's
+    /// choice among several is arbitrary, and for link-local scope (`ff12::`)
+    /// it refuses to choose. Where it does, the only interface that is up, has
+    /// IPv6 and can do multicast is taken, if there is just one.
     pub fn for_group(group: IpAddr) -> Result<Interface, NetError> {
         require_multicast(group)?;
         let local = match routed_source(group) {
             Ok(local) => local,
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && group.is_ipv6() => {
+            Err(error) if is_unroutable(&error) && group.is_ipv6() => {
                 return only_v6_interface(group);
             }
             Err(error) if is_unroutable(&error) => return Err(NetError::NoRoute(group)),
@@ -169,7 +170,13 @@ fn is_link_scope(group: Ipv6Addr) -> bool {
 fn is_unroutable(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::ENODEV)
+        Some(
+            libc::ENETUNREACH
+                | libc::EHOSTUNREACH
+                | libc::EADDRNOTAVAIL
+                | libc::ENODEV
+                | libc::EINVAL
+        )
     )
 }
 

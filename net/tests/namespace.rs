@@ -63,6 +63,18 @@ fn joined(group: &str, interface: &Interface, source: Option<IpAddr>) -> GroupSo
     socket
 }
 
+/// A link-local address serves no bind until the kernel has checked it for
+/// duplicates, which takes a second.
+fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..50 {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("not within five seconds");
+}
+
 fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = [0u8; 2048];
     let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");
@@ -101,7 +113,8 @@ fn group_finds_its_interface_by_route() {
         let error = Interface::for_group(elsewhere).expect_err("no route");
         assert!(matches!(error, NetError::NoRoute(group) if group == elsewhere));
         assert_eq!(error.kind(), NetErrorKind::Path);
-        let found = Interface::for_group("ff15::5".parse().expect("literal")).expect("route");
+        let site = "ff15::5".parse().expect("literal");
+        let found = soon(|| Interface::for_group(site).ok());
         assert!(found.name == "va" || found.name == "vb");
         let many = Interface::for_group("ff12::5".parse().expect("literal"));
         assert!(matches!(many, Err(NetError::NoRoute(_))));
@@ -181,18 +194,8 @@ fn v6_lanes_reach_the_group_and_feedback_comes_back() {
 #[ignore = "needs a network namespace"]
 fn v6_link_scope_group_uses_the_link_local_address() {
     in_namespace("v6_link_scope_group_uses_the_link_local_address", || {
-        // A link-local address serves no bind until it has been checked for
-        // duplicates, which takes the kernel a second.
         let va = interface("va");
-        let sockets = (0..50)
-            .find_map(|_| {
-                let opened = open("[ff12::9]:5400", &va).ok();
-                if opened.is_none() {
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                opened
-            })
-            .expect("sender");
+        let sockets = soon(|| open("[ff12::9]:5400", &va).ok());
         let lane = sockets.lane_socket().expect("lane");
         let receiver = joined("[ff12::9]:5400", &va, None);
         lane.send(b"near").expect("send");
