@@ -139,6 +139,12 @@ impl Ring {
         self.outstanding() == 0
     }
 
+    /// Lets go of the socket. The kernel tears a closed ring down at leisure,
+    /// and until then the registered file would keep the port in use.
+    pub(crate) fn close(&mut self) {
+        let _ = self.ring.submitter().unregister_files();
+    }
+
     fn outstanding(&self) -> usize {
         self.submitted - self.completed
     }

@@ -307,14 +307,16 @@ impl Transmitter {
 
 impl Drop for Transmitter {
     fn drop(&mut self) {
-        if let Backend::Uring(ring) = &mut self.backend
-            && !ring.drain(&mut self.queue)
-        {
+        let Backend::Uring(ring) = &mut self.backend else {
+            return;
+        };
+        if !ring.drain(&mut self.queue) {
             // The kernel may still read these packets, so their memory is given
             // up rather than reused under it.
             let abandoned = TransmitQueue::new(false, 0);
             std::mem::forget(std::mem::replace(&mut self.queue, abandoned));
         }
+        ring.close();
     }
 }
 

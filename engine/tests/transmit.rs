@@ -176,6 +176,17 @@ fn trains_come_back_only_after_release() {
 }
 
 #[test]
+fn port_is_free_again_at_once() {
+    for choice in CHOICES {
+        let (_receiver, sender) = pair();
+        let address = sender.local_addr().expect("bound");
+        let transmitter = Transmitter::open(choice, sender, 4).expect("open");
+        drop(transmitter);
+        UdpSocket::bind(address).unwrap_or_else(|e| panic!("{choice:?}: {e}"));
+    }
+}
+
+#[test]
 fn icmp_errors_cost_no_packet() {
     for choice in CHOICES {
         let (receiver, sender) = pair();
