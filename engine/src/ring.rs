@@ -4,7 +4,8 @@
 //! later ones could overtake them. So the requests of a batch are linked, each
 //! starts when the one before has succeeded, and the next batch waits for this
 //! one. A batch usually completes inside the call that submits it: UDP copies
-//! the train and is done.
+//! the train and is done. Against a train's 8 µs the links cost no more than
+//! asking the socket, before each batch, whether it has room for all of it.
 
 use std::io;
 use std::net::UdpSocket;
@@ -197,7 +198,13 @@ impl Ring {
 fn build(messages_max: usize) -> io::Result<IoUring> {
     let entries = u32::try_from(messages_max.next_power_of_two())
         .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let ladder: [fn(&mut Builder); 3] = [
+    let ladder: [fn(&mut Builder); 4] = [
+        |b| {
+            b.setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_submit_all()
+                .setup_no_sqarray();
+        },
         |b| {
             b.setup_single_issuer()
                 .setup_defer_taskrun()

@@ -63,8 +63,10 @@ fn finish(transmitter: &mut Transmitter, recycled: &mut Vec<TrainBuffer>) -> (u6
     }
 }
 
-/// Shapes of trains: packets, bytes of the last, and the pieces to send.
-fn shapes() -> Vec<(usize, usize, Vec<(usize, usize)>)> {
+/// Packets of a train, bytes of the last, and the pieces to send: first and count.
+type Shape = (usize, usize, Vec<(usize, usize)>);
+
+fn shapes() -> Vec<Shape> {
     vec![
         (64, PACKET_BYTES, vec![(0, 64)]),
         (10, 37, vec![(0, 10)]),
