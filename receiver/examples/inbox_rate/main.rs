@@ -1,15 +1,17 @@
 //! How fast an inbox takes symbols off a bridge, places them by prediction in
 //! a mapped file and hashes each leaf.
 //!
-//! `inbox_rate run RECEIVERS SECONDS [cut] [DIR]` (as root) builds a bridge
+//! `inbox_rate run RECEIVERS [cut] [cold] [DIR]` (as root) builds a bridge
 //! with one sender and the receivers in namespaces named `inbox-…`, sends
-//! trains of 45 packets unpaced, prints what each receiver had, and removes
-//! the namespaces. `cut` lets the bridge cut the trains to single packets.
-//! DIR is where the files are made: on tmpfs, unless the disk is in question.
+//! trains of 45 packets unpaced until each receiver had 1 GiB, prints how they
+//! did, and removes the namespaces. `cut` lets the bridge cut the trains to
+//! single packets; `cold` leaves the pages of the files to be made present as
+//! the symbols arrive. DIR is where the files are made: tmpfs by default.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use linecast_receiver::inbox::{Inbox, Landed, PacketShape};
@@ -30,6 +32,7 @@ const IMAGE: u64 = 1 << 30;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 7, 7, 7);
 const PORT: u16 = 7777;
 const BUFFER_BYTES: i32 = 64 << 20;
+const QUIET: Duration = Duration::from_secs(60);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -37,48 +40,46 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["run", receivers, seconds] => run(receivers, seconds, false, "/dev/shm"),
-        ["run", receivers, seconds, "cut"] => run(receivers, seconds, true, "/dev/shm"),
-        ["run", receivers, seconds, "cut", dir] => run(receivers, seconds, true, dir),
-        ["run", receivers, seconds, dir] => run(receivers, seconds, false, dir),
-        ["send", seconds] => send(Duration::from_secs(seconds.parse()?)),
-        ["receive", address, dir] => receive(address.parse()?, Path::new(dir)),
-        _ => Err("usage: inbox_rate run RECEIVERS SECONDS [cut] [DIR]".into()),
+        ["run", receivers, ref options @ ..] => run(receivers.parse()?, options),
+        ["send"] => send(),
+        ["receive", address, dir, warmth] => {
+            receive(address.parse()?, Path::new(dir), warmth == "warm")
+        }
+        _ => Err("usage: inbox_rate run RECEIVERS [cut] [cold] [DIR]".into()),
     }
 }
 
 /// Trains of rising symbol numbers, as fast as they go.
-fn send(duration: Duration) -> Result<(), Failure> {
+fn send() -> Result<(), Failure> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect(SocketAddr::from((GROUP, PORT)))?;
     trains::set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, PACKET as i32)?;
     let mut train = vec![0x5a; TRAIN * PACKET];
-    let started = Instant::now();
     let mut number = 0u64;
-    while started.elapsed() < duration {
+    loop {
         for packet in train.chunks_exact_mut(PACKET) {
             packet[..8].copy_from_slice(&number.to_le_bytes());
             number += 1;
         }
         socket.send(&train)?;
     }
-    let gbit = (number * PACKET as u64 * 8) as f64 / started.elapsed().as_nanos() as f64;
-    println!("sender: {gbit:.1} Gbit/s");
-    Ok(())
 }
 
-/// Receives until nothing comes for a second. Symbol `n` belongs at place
-/// `n` of the file, which starts again from its beginning at its end.
-fn receive(address: Ipv4Addr, dir: &Path) -> Result<(), Failure> {
+/// Receives 1 GiB. Symbol `n` belongs at place `n` of the file, which starts
+/// again from its beginning at its end.
+fn receive(address: Ipv4Addr, dir: &Path, warm: bool) -> Result<(), Failure> {
     let dir = dir.join(format!("inbox-{address}"));
     std::fs::create_dir(&dir)?;
     let socket = UdpSocket::bind((GROUP, PORT))?;
     trains::set_up_receiver(&socket, BUFFER_BYTES)?;
-    socket.join_multicast_v4(&GROUP, &address)?;
     let reserving = Instant::now();
     let target = Target::open(&dir)?;
-    let staging = Staging::reserve(&target, [1; 32], IMAGE, SHAPE.symbol_bytes)?;
+    let mut staging = Staging::reserve(&target, [1; 32], IMAGE, SHAPE.symbol_bytes)?;
     let reserve_ms = reserving.elapsed().as_millis();
+    if warm {
+        staging.expect(0..IMAGE);
+    }
+    socket.join_multicast_v4(&GROUP, &address)?;
     let mut intake = Intake {
         symbols: staging.reserved_bytes() / SYMBOL,
         staging,
@@ -90,20 +91,20 @@ fn receive(address: Ipv4Addr, dir: &Path) -> Result<(), Failure> {
         misplaced: Vec::new(),
     };
     let mut predicted = Vec::new();
-    let mut times: Option<(Instant, Instant)> = None;
-    loop {
-        let quiet = Duration::from_secs(if times.is_some() { 1 } else { 20 });
-        if !intake.step(&mut predicted, quiet)? {
-            break;
-        }
-        let now = Instant::now();
-        times = Some((times.map_or(now, |(first, _)| first), now));
+    println!("ready");
+    intake.step(&mut predicted)?;
+    let (started, cpu_started, before) = (Instant::now(), cpu_ns()?, intake.received);
+    while intake.received < intake.symbols {
+        intake.step(&mut predicted)?;
     }
-    let elapsed = times.map_or(Duration::ZERO, |(first, last)| last - first);
+    let elapsed = started.elapsed();
+    let cpu = cpu_ns()? - cpu_started;
+    intake.received -= before;
     let gbit = (intake.received * SYMBOL * 8) as f64 / elapsed.as_nanos() as f64;
+    let gbit_cpu = (intake.received * SYMBOL * 8) as f64 / cpu as f64;
     let hashed = (intake.leaves * LEAF) as f64 / (intake.received * SYMBOL) as f64;
     println!(
-        "{address}: {gbit:.2} Gbit/s, {:.1} % hashed, {:.2} % lost, reserved in {reserve_ms} ms, {} dropped, {:?}",
+        "{address}: {gbit:.2} Gbit/s, {gbit_cpu:.1} per second of CPU time, {:.1} % hashed, {:.2} % lost, reserved in {reserve_ms} ms, {} dropped, {:?}",
         hashed * 100.0,
         (1.0 - intake.received as f64 / intake.next.max(1) as f64) * 100.0,
         intake.inbox.dropped(),
@@ -111,6 +112,13 @@ fn receive(address: Ipv4Addr, dir: &Path) -> Result<(), Failure> {
     );
     std::fs::remove_dir_all(&dir)?;
     Ok(())
+}
+
+/// Nanoseconds that this process has run (proc(5), schedstat).
+fn cpu_ns() -> Result<u64, Failure> {
+    let text = std::fs::read_to_string("/proc/self/schedstat")?;
+    let first = text.split(' ').next().ok_or("no schedstat")?;
+    Ok(first.parse()?)
 }
 
 struct Intake {
@@ -128,7 +136,7 @@ struct Intake {
 }
 
 impl Intake {
-    fn step(&mut self, predicted: &mut Vec<u64>, quiet: Duration) -> Result<bool, Failure> {
+    fn step(&mut self, predicted: &mut Vec<u64>) -> Result<(), Failure> {
         predicted.clear();
         let mut place = self.next % self.symbols;
         for _ in 0..self.inbox.wanted() {
@@ -141,9 +149,9 @@ impl Intake {
         }
         let datagrams = self
             .inbox
-            .receive(Some(&mut self.staging), predicted, quiet)?;
+            .receive(Some(&mut self.staging), predicted, QUIET)?;
         if datagrams == 0 {
-            return Ok(false);
+            return Err("nothing comes".into());
         }
         self.received += datagrams as u64;
         self.misplaced.clear();
@@ -165,8 +173,7 @@ impl Intake {
             let payload = self.inbox.payload(*i).ok_or("lifted")?;
             self.staging.write_at(*offset, payload)?;
         }
-        self.hash(gap)?;
-        Ok(true)
+        self.hash(gap)
     }
 
     /// Hashes the leaves that became whole: in runs without a gap, and not
@@ -196,12 +203,19 @@ impl Intake {
     }
 }
 
-fn run(receivers: &str, seconds: &str, cut: bool, dir: &str) -> Result<(), Failure> {
-    let receivers: u8 = receivers.parse()?;
+fn run(receivers: u8, options: &[&str]) -> Result<(), Failure> {
     let names: Vec<String> = (0..=receivers).map(|i| format!("inbox-{i}")).collect();
-    let result = build(&names, cut).and_then(|()| push(&names, seconds, dir));
+    let warmth = if options.contains(&"cold") {
+        "cold"
+    } else {
+        "warm"
+    };
+    let dir = options.iter().find(|option| option.starts_with('/'));
+    let dir = dir.unwrap_or(&"/dev/shm");
+    let built = build(&names, options.contains(&"cut"));
+    let result = built.and_then(|()| push(&names, &[dir, warmth]));
     for name in names.iter().map(String::as_str).chain(["inbox-bridge"]) {
-        let _ = Command::new("ip").args(["netns", "del", name]).status();
+        let _ = Command::new("ip").args(["netns", "del", name]).output();
     }
     result
 }
@@ -209,18 +223,18 @@ fn run(receivers: &str, seconds: &str, cut: bool, dir: &str) -> Result<(), Failu
 /// Namespace 0 is the sender's.
 fn build(names: &[String], cut: bool) -> Result<(), Failure> {
     ip("netns add inbox-bridge")?;
-    ip("-n inbox-bridge link add br type bridge mcast_snooping 0")?;
-    ip("-n inbox-bridge link set br up")?;
+    ip("-n inbox-bridge link add name hub type bridge mcast_snooping 0")?;
+    ip("-n inbox-bridge link set hub up")?;
     for (i, name) in names.iter().enumerate() {
         ip(&format!("netns add {name}"))?;
         ip(&format!(
-            "-n {name} link add eth type veth peer name p{i} netns inbox-bridge"
+            "-n {name} link add name eth type veth peer name p{i} netns inbox-bridge"
         ))?;
         ip(&format!("-n {name} addr add 10.77.0.{}/24 dev eth", i + 1))?;
         ip(&format!("-n {name} link set lo up"))?;
         ip(&format!("-n {name} link set eth up"))?;
         ip(&format!("-n {name} route add 239.0.0.0/8 dev eth"))?;
-        ip(&format!("-n inbox-bridge link set p{i} master br up"))?;
+        ip(&format!("-n inbox-bridge link set p{i} master hub up"))?;
         if cut && i > 0 {
             let port = format!("p{i}");
             let ethtool = ["netns", "exec", "inbox-bridge", "ethtool", "-K", &port];
@@ -232,22 +246,27 @@ fn build(names: &[String], cut: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn push(names: &[String], seconds: &str, dir: &str) -> Result<(), Failure> {
+/// Each receiver says a line when it has joined and another at its end; the
+/// sender runs in between.
+fn push(names: &[String], how: &[&str]) -> Result<(), Failure> {
     let mut receivers = Vec::new();
     for (i, name) in names.iter().enumerate().skip(1) {
         let address = format!("10.77.0.{}", i + 1);
-        receivers.push(inside(name, &["receive", &address, dir])?);
+        let mut receiver = inside(name, &[&["receive", &address], how].concat())?;
+        let output = receiver.stdout.take().ok_or("no output")?;
+        receivers.push((receiver, BufReader::new(output)));
     }
-    std::thread::sleep(Duration::from_millis(1500 * names.len() as u64));
-    let sent = inside(&names[0], &["send", seconds])?.wait()?;
-    for receiver in &mut receivers {
+    for (_, output) in &mut receivers {
+        output.read_line(&mut String::new())?;
+    }
+    let mut sender = inside(&names[0], &["send"])?;
+    for (receiver, output) in &mut receivers {
+        std::io::copy(output, &mut std::io::stdout())?;
         receiver.wait()?;
     }
-    if sent.success() {
-        Ok(())
-    } else {
-        Err("the sender failed".into())
-    }
+    sender.kill()?;
+    sender.wait()?;
+    Ok(())
 }
 
 fn inside(name: &str, arguments: &[&str]) -> Result<Child, Failure> {
@@ -255,7 +274,7 @@ fn inside(name: &str, arguments: &[&str]) -> Result<Child, Failure> {
     command
         .args(["netns", "exec", name])
         .arg(std::env::current_exe()?);
-    Ok(command.args(arguments).spawn()?)
+    Ok(command.args(arguments).stdout(Stdio::piped()).spawn()?)
 }
 
 fn ip(arguments: &str) -> Result<(), Failure> {
