@@ -1,12 +1,13 @@
 //! How fast an inbox takes symbols off a bridge, places them by prediction in
 //! a mapped file and hashes each leaf.
 //!
-//! `inbox_rate run RECEIVERS [cut] [cold] [DIR]` (as root) builds a bridge
-//! with one sender and the receivers in namespaces named `inbox-…`, sends
-//! trains of 45 packets unpaced until each receiver had 1 GiB, prints how they
-//! did, and removes the namespaces. `cut` lets the bridge cut the trains to
-//! single packets; `cold` leaves the pages of the files to be made present as
-//! the symbols arrive. DIR is where the files are made: tmpfs by default.
+//! `inbox_rate run RECEIVERS [cut] [cold] [unhashed] [DIR]` (as root) builds a
+//! bridge with one sender and the receivers in namespaces named `inbox-…`,
+//! sends trains of 45 packets unpaced until each receiver had 1 GiB, prints how
+//! they did, and removes the namespaces. `cut` lets the bridge cut the trains
+//! to single packets; `cold` leaves the pages of the files to be made present
+//! as the symbols arrive; `unhashed` hashes nothing. DIR is where the files are
+//! made: tmpfs by default.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -42,10 +43,11 @@ fn main() -> Result<(), Failure> {
     match words[..] {
         ["run", receivers, ref options @ ..] => run(receivers.parse()?, options),
         ["send"] => send(),
-        ["receive", address, dir, warmth] => {
-            receive(address.parse()?, Path::new(dir), warmth == "warm")
+        ["receive", address, dir, warmth, hashing] => {
+            let (warm, hashed) = (warmth == "warm", hashing == "hashed");
+            receive(address.parse()?, Path::new(dir), warm, hashed)
         }
-        _ => Err("usage: inbox_rate run RECEIVERS [cut] [cold] [DIR]".into()),
+        _ => Err("usage: inbox_rate run RECEIVERS [cut] [cold] [unhashed] [DIR]".into()),
     }
 }
 
@@ -67,7 +69,7 @@ fn send() -> Result<(), Failure> {
 
 /// Receives 1 GiB. Symbol `n` belongs at place `n` of the file, which starts
 /// again from its beginning at its end.
-fn receive(address: Ipv4Addr, dir: &Path, warm: bool) -> Result<(), Failure> {
+fn receive(address: Ipv4Addr, dir: &Path, warm: bool, hashed: bool) -> Result<(), Failure> {
     let dir = dir.join(format!("inbox-{address}"));
     std::fs::create_dir(&dir)?;
     let socket = UdpSocket::bind((GROUP, PORT))?;
@@ -83,6 +85,7 @@ fn receive(address: Ipv4Addr, dir: &Path, warm: bool) -> Result<(), Failure> {
     let mut intake = Intake {
         symbols: staging.reserved_bytes() / SYMBOL,
         staging,
+        hashed,
         inbox: Inbox::new(socket, SHAPE),
         next: 0,
         run_from: 0,
@@ -125,6 +128,7 @@ struct Intake {
     inbox: Inbox,
     staging: Staging,
     symbols: u64,
+    hashed: bool,
     /// The number expected next.
     next: u64,
     /// The first number of the run without a gap, or the end of the last
@@ -179,6 +183,9 @@ impl Intake {
     /// Hashes the leaves that became whole: in runs without a gap, and not
     /// across the end of the file.
     fn hash(&mut self, gap: Option<u64>) -> Result<(), Failure> {
+        if !self.hashed {
+            return Ok(());
+        }
         if let Some(number) = gap {
             self.run_from = number * SYMBOL;
         }
@@ -210,10 +217,15 @@ fn run(receivers: u8, options: &[&str]) -> Result<(), Failure> {
     } else {
         "warm"
     };
+    let hashing = if options.contains(&"unhashed") {
+        "unhashed"
+    } else {
+        "hashed"
+    };
     let dir = options.iter().find(|option| option.starts_with('/'));
     let dir = dir.unwrap_or(&"/dev/shm");
     let built = build(&names, options.contains(&"cut"));
-    let result = built.and_then(|()| push(&names, &[dir, warmth]));
+    let result = built.and_then(|()| push(&names, &[dir, warmth, hashing]));
     for name in names.iter().map(String::as_str).chain(["inbox-bridge"]) {
         let _ = Command::new("ip").args(["netns", "del", name]).output();
     }
