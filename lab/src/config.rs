@@ -137,7 +137,9 @@ impl Loss {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Snooping {
     /// Forwards a group to those who joined it; the bridge is the querier
-    /// (IGMPv3 and MLDv2). Snooping begins 100 ms after the bridge is up.
+    /// (IGMPv3 and MLDv2). Snooping begins 100 ms after the bridge is up; from
+    /// then on a new join takes effect when the host has reported it, some
+    /// 10 to 20 ms later.
     #[default]
     Querier,
     /// Floods every group to everyone, as an unmanaged switch does.
