@@ -15,12 +15,15 @@ mod offers;
 mod reports;
 mod requests;
 mod session;
+mod solicit;
 
 pub use blocks::{BlockPhase, Blocks, Held, Need};
 pub use leaves::Leaves;
 pub use offers::{OfferKey, Offers};
 pub use requests::{Group, Objects, Requests};
 pub use session::{Event, Refusal, Session, SessionConfig, Verdict};
+
+use solicit::Solicitation;
 
 use crate::message::Figures;
 use crate::offer::{SESSION_TOI, SessionShape};
@@ -39,6 +42,7 @@ pub struct Receiver {
     config: SessionConfig,
     offers: Offers,
     session: Option<Session>,
+    solicitation: Solicitation,
     /// Packets of sessions other than the one followed.
     pub other_sessions: u64,
 }
@@ -46,7 +50,13 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that follows no session yet.
     pub fn new(config: SessionConfig) -> Receiver {
-        Receiver { config, offers: Offers::default(), session: None, other_sessions: 0 }
+        Receiver {
+            solicitation: Solicitation::new(config.seed),
+            config,
+            offers: Offers::default(),
+            session: None,
+            other_sessions: 0,
+        }
     }
 
     /// The session that is followed.
@@ -79,7 +89,10 @@ impl Receiver {
             return session.handle_data(now, header, payload);
         }
         if header.toi != SESSION_TOI {
-            self.other_sessions += u64::from(self.session.is_some());
+            match &self.session {
+                Some(_) => self.other_sessions += 1,
+                None => self.solicitation.heard(now, OfferKey { sender, from }, header.sender),
+            }
             return Verdict::Refused(Refusal::NoSession);
         }
         if !self.may_switch(now) {
@@ -145,12 +158,18 @@ impl Receiver {
 
     /// Puts the next message to send into `out` and gives its destination.
     pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
-        self.session.as_mut()?.poll_transmit(now, out)
+        match &mut self.session {
+            Some(session) => session.poll_transmit(now, out),
+            None => self.solicitation.poll(now, self.config.node, out),
+        }
     }
 
     /// When to call [`Receiver::poll_transmit`] again at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.session.as_ref()?.poll_timeout()
+        match &self.session {
+            Some(session) => session.poll_timeout(),
+            None => self.solicitation.poll_timeout(),
+        }
     }
 
     /// The image is in place, or `error` says why it is not: from now on the

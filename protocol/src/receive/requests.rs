@@ -8,12 +8,12 @@
 
 use super::blocks::{Blocks, Need};
 use crate::backoff::random_backoff;
-use crate::limits::{BACKOFF_FACTOR, MESSAGE_BYTES_MAX, NACKS_PER_ROUND, PARITY_MAX};
+use crate::limits::{BACKOFF_FACTOR, GRTT_MIN, MESSAGE_BYTES_MAX, NACKS_PER_ROUND, PARITY_MAX};
 use crate::random::Random;
 use crate::time::{Duration, Time};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
 use crate::span::Span;
-use crate::wire::{Level, PayloadId, RequestBuilder};
+use crate::wire::{Level, PayloadId, RequestBuilder, SenderWord, quantize};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -50,6 +50,15 @@ pub struct Group {
 }
 
 impl Group {
+    /// What a header says of its group.
+    pub fn of(word: SenderWord) -> Group {
+        Group {
+            grtt: Duration::from_nanos(quantize::grtt_to_ns(word.grtt)).max(GRTT_MIN),
+            size: quantize::gsize_to(word.gsize),
+            backoff: word.backoff,
+        }
+    }
+
     /// The longest backoff, K·GRTT.
     pub fn backoff_max(&self) -> Duration {
         self.grtt * u32::from(self.backoff.min(BACKOFF_FACTOR))

@@ -7,7 +7,7 @@ use super::offers::OfferKey;
 use super::reports::{Completion, Registration, StatusReports};
 use super::requests::{Group, Objects, Requests};
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::{GRTT_MIN, LANES_MAX};
+use crate::limits::LANES_MAX;
 use crate::message::{self, Activity, EndReason, Figures, Notice};
 use crate::offer::{IMAGE_TOI, LEAF_BYTES, LEAVES_TOI, SessionShape};
 use crate::random::Random;
@@ -15,7 +15,7 @@ use crate::span::spans;
 use crate::time::{Duration, Time};
 use crate::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, Nack, PayloadId, Requests as WireRequests,
-    SenderWord, Timestamp, flag, quantize,
+    Timestamp, flag,
 };
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -274,7 +274,7 @@ impl Session {
 
     pub(super) fn handle_data(&mut self, now: Time, header: &DataHeader, payload: usize) -> Verdict {
         self.heard = now;
-        self.note_group(header.sender);
+        self.group = Group::of(header.sender);
         let (toi, id) = (header.toi, header.id);
         let Some(blocks) = self.objects.blocks_mut(toi) else {
             let known = toi == crate::offer::SESSION_TOI;
@@ -372,12 +372,6 @@ impl Session {
         }
     }
 
-    fn note_group(&mut self, word: SenderWord) {
-        self.group.grtt = Duration::from_nanos(quantize::grtt_to_ns(word.grtt)).max(GRTT_MIN);
-        self.group.size = quantize::gsize_to(word.gsize);
-        self.group.backoff = word.backoff;
-    }
-
     /// Block `sbn` of object `toi` was restored from parity.
     pub fn handle_restored(&mut self, toi: u16, sbn: u32) {
         self.counters.blocks_decoded += u64::from(toi == IMAGE_TOI);
@@ -447,7 +441,7 @@ impl Session {
                     return false;
                 }
                 self.heard = now;
-                self.note_group(command.sender);
+                self.group = Group::of(command.sender);
                 self.handle_command(now, &command.body);
                 true
             }

@@ -9,7 +9,7 @@ use crate::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT,
     Register, Signed, Status,
 };
-use crate::offer::hex;
+use crate::offer::{SESSION_TOI, hex};
 use crate::span::spans;
 use crate::time::Time;
 use crate::wire::{Ack, Message, Nack, Timestamp};
@@ -38,6 +38,9 @@ impl Sender {
     fn handle_nack(&mut self, now: Time, from: SocketAddr, nack: &Nack<'_>) -> bool {
         if !self.is_ours(nack.server_id, nack.instance_id) || self.phase >= Phase::Ending {
             return false;
+        }
+        if spans(&nack.requests).any(|span| span.toi == SESSION_TOI) {
+            return self.announce_soon(now);
         }
         let Some(member) = self.roster.by_node(nack.source_id) else { return false };
         if member.address != Some(from) || !member.nacks.take(now) {

@@ -51,6 +51,8 @@ const END_REPEATS: u8 = 5;
 const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
 /// Entries in one welcome.
 const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / message::WELCOME_ENTRY_BYTES - 3;
+/// Announcements a second that late receivers may ask for.
+const SOLICITED_PER_S: u64 = 50;
 /// Signatures checked in a second, whoever sends them.
 const VERIFY_RATE_PER_S: u64 = 5_000;
 
@@ -170,6 +172,7 @@ pub struct Sender {
     window: Window,
     feedback: Feedback,
     verify: Budget,
+    solicited: Budget,
     orders: VecDeque<Order>,
     outbox: VecDeque<Vec<u8>>,
     sequence: u16,
@@ -201,6 +204,7 @@ impl Sender {
             window: Window::new(config.shape.lanes, config.shape.window_packets),
             feedback: Feedback::default(),
             verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
+            solicited: Budget::new(SOLICITED_PER_S, 2),
             orders: VecDeque::new(),
             outbox: VecDeque::new(),
             sequence: 0,
@@ -314,6 +318,16 @@ impl Sender {
         if self.phase < Phase::Ending && self.config.deadline.is_some_and(late) {
             self.end_early(now, EndReason::Deadline);
         }
+    }
+
+    /// Somebody heard symbols and does not know the session yet. Strangers can
+    /// make this happen, so it is bounded.
+    fn announce_soon(&mut self, now: Time) -> bool {
+        let solicited = self.solicited.take(now);
+        if solicited {
+            self.announce_at = now;
+        }
+        solicited
     }
 
     fn announce(&mut self, now: Time) {
