@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::offer::SessionShape;
 use linecast_protocol::send::{Order, RepairOrder, proactive_parity};
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, FLAG_REPAIR, Fti, PayloadId, SenderWord};
+use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -88,15 +88,15 @@ pub struct HeaderFields {
 }
 
 impl HeaderFields {
-    /// The header of one packet; a lane fills in sequence, GRTT and group size
-    /// when it leaves.
-    pub fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId, repair: bool) -> DataHeader {
+    /// The header of one packet; a lane fills in sequence, flags, GRTT and
+    /// group size when it leaves.
+    pub fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId) -> DataHeader {
         let layout = shape.layout(toi);
         DataHeader {
             sequence: 0,
             source_id: self.source_id,
             sender: SenderWord { instance_id: self.instance_id, grtt: 0, backoff: 0, gsize: 0 },
-            flags: if repair { FLAG_REPAIR } else { 0 },
+            flags: 0,
             toi,
             id,
             fti: layout.map(|layout| Fti {
@@ -227,8 +227,8 @@ impl Encoder {
         } else {
             proactive_parity(len, self.shared.loss())
         };
-        let mut batch = self.encode(toi, sbn, 0..len, false)?;
-        batch.append(self.encode(toi, sbn, len..len + parity, false)?);
+        let mut batch = self.encode(toi, sbn, 0..len)?;
+        batch.append(self.encode(toi, sbn, len..len + parity)?);
         let counted = toi == linecast_protocol::offer::IMAGE_TOI;
         let symbols = Symbols {
             source: if counted { len.into() } else { 0 },
@@ -247,10 +247,10 @@ impl Encoder {
         let end = first + count;
         let mut batch = Batch::default();
         if first < len {
-            batch.append(self.encode(toi, sbn, first..end.min(len), true)?);
+            batch.append(self.encode(toi, sbn, first..end.min(len))?);
         }
         if end > len {
-            batch.append(self.encode(toi, sbn, first.max(len)..end, true)?);
+            batch.append(self.encode(toi, sbn, first.max(len)..end)?);
         }
         let counted = toi == linecast_protocol::offer::IMAGE_TOI;
         let symbols =
@@ -265,7 +265,6 @@ impl Encoder {
         toi: u16,
         sbn: u32,
         esis: Range<u16>,
-        repair: bool,
     ) -> Result<Batch, EncodeError> {
         let Some(layout) = self.shape.layout(toi).copied() else { return Ok(Batch::default()) };
         if esis.is_empty() {
@@ -274,7 +273,7 @@ impl Encoder {
         let (header, shape) = (self.header, self.shape);
         let head = |esi| {
             let id = PayloadId { sbn, block_len: layout.block_len(sbn), esi };
-            header.data(&shape, toi, id, repair)
+            header.data(&shape, toi, id)
         };
         self.source.read_block(toi, sbn, &mut self.block)?;
         let mut filler = Filler { pool: &self.pool, batch: Batch::default() };

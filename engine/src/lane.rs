@@ -10,16 +10,19 @@
 use crate::encoder::{Sent, Work};
 use crate::shared::Shared;
 use crate::train::{TrainBuffer, TrainPool};
-use crate::transmitter::{TransmitError, Transmitter};
+use crate::transmitter::{IoChoice, TransmitError, Transmitter};
 use crossbeam_channel::{Receiver, Select, Sender};
 use hdrhistogram::Histogram;
 use linecast_net::clock;
 use linecast_protocol::pacer::{Pacer, l2_bytes, train_packets};
 use linecast_protocol::send::{Class, RepairShare};
-use linecast_protocol::wire;
+use linecast_protocol::wire::{self, Patch};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Sends that may be under way.
+const IN_FLIGHT_MAX: usize = 32;
 /// How long an idle lane sleeps before it looks at its orders again.
 const IDLE: Duration = Duration::from_millis(1);
 /// How long a lane at the end of its window sleeps.
@@ -46,8 +49,10 @@ pub struct LaneParts {
     pub shared: Arc<Shared>,
     /// Where trains come from and go back to.
     pub pool: TrainPool,
-    /// The way out.
-    pub transmitter: Transmitter,
+    /// The way out, connected to the group.
+    pub socket: UdpSocket,
+    /// Which transmit path to take.
+    pub io: IoChoice,
     /// Whether packets carry IPv6 headers.
     pub ipv6: bool,
 }
@@ -71,7 +76,15 @@ pub struct LaneReport {
 
 #[derive(Debug)]
 struct Lane {
-    parts: LaneParts,
+    lane: usize,
+    lanes: usize,
+    first: Receiver<Work>,
+    repair: Receiver<Work>,
+    sent: Sender<Sent>,
+    shared: Arc<Shared>,
+    pool: TrainPool,
+    ipv6: bool,
+    transmitter: Transmitter,
     pacer: Pacer,
     share: RepairShare,
     position: u64,
@@ -94,10 +107,19 @@ pub fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         path: String::new(),
         fallback: None,
     };
-    let rate = parts.shared.rate_bps();
+    let LaneParts { lane, lanes, first, repair, sent, shared, pool, socket, io, ipv6 } = parts;
+    let rate = shared.rate_bps();
     let mut lane = Lane {
         pacer: Pacer::new(rate, burst_bytes(rate)),
-        parts,
+        transmitter: Transmitter::open(io, socket, IN_FLIGHT_MAX)?,
+        lane,
+        lanes,
+        first,
+        repair,
+        sent,
+        shared,
+        pool,
+        ipv6,
         share: RepairShare::default(),
         position: 0,
         recycled: Vec::new(),
@@ -105,7 +127,7 @@ pub fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         last_departure: 0,
         burst: 0,
     };
-    while !lane.parts.shared.is_stopped() {
+    while !lane.shared.is_stopped() {
         match lane.next() {
             Some((class, work)) => lane.send(class, work)?,
             None => lane.idle()?,
@@ -122,7 +144,7 @@ fn burst_bytes(rate_bps: u64) -> u64 {
 
 impl Lane {
     fn next(&mut self) -> Option<(Class, Work)> {
-        let (first, repair) = (&self.parts.first, &self.parts.repair);
+        let (first, repair) = (&self.first, &self.repair);
         let class = self.share.choose(!first.is_empty(), false, !repair.is_empty())?;
         let queue = if class == Class::First { first } else { repair };
         Some((class, queue.try_recv().ok()?))
@@ -131,8 +153,8 @@ impl Lane {
     fn idle(&mut self) -> Result<(), TransmitError> {
         self.reap(None)?;
         let mut select = Select::new();
-        select.recv(&self.parts.first);
-        select.recv(&self.parts.repair);
+        select.recv(&self.first);
+        select.recv(&self.repair);
         // Woken by a train or by time: either way the loop looks again.
         let _ = select.ready_timeout(IDLE);
         self.burst = 0;
@@ -144,40 +166,40 @@ impl Lane {
         let Work { mut train, ends } = work;
         let packets = train.len_packets();
         if !self.await_window(packets as u64)? {
-            self.parts.pool.put(train);
+            self.pool.put(train);
             return Ok(());
         }
-        self.number(&mut train);
+        self.number(class, &mut train);
         let (stride, bytes) = (train.packet_bytes(), train.bytes());
-        let key = self.parts.transmitter.load(train);
+        let key = self.transmitter.load(train);
         let mut first = 0;
         while first < packets {
-            let rate = (self.parts.shared.rate_bps() / self.parts.lanes as u64).max(1);
+            let rate = (self.shared.rate_bps() / self.lanes as u64).max(1);
             let count = train_packets(rate, stride).min(packets - first);
             let payload = (bytes - first * stride).min(count * stride);
             self.pace(rate, count, payload)?;
-            while !self.parts.transmitter.has_room() {
+            while !self.transmitter.has_room() {
                 self.reap(Some(WINDOW_WAIT))?;
             }
-            self.parts.transmitter.send(key, first, count)?;
-            self.parts.transmitter.submit()?;
-            self.parts.shared.add_sent(count as u64, payload as u64);
+            self.transmitter.send(key, first, count);
+            self.transmitter.submit()?;
+            self.shared.add_sent(count as u64, payload as u64);
             first += count;
         }
-        self.parts.transmitter.release(key);
+        self.transmitter.release(key);
         self.share.spend(class, packets as u32);
         self.reap(None)?;
         if let Some(ends) = ends {
             // The session hangs up only when it has stopped the lanes.
-            let _ = self.parts.sent.send(ends);
+            let _ = self.sent.send(ends);
         }
         Ok(())
     }
 
     /// Waits until the window lets the whole train go; false if stopped.
     fn await_window(&mut self, packets: u64) -> Result<bool, TransmitError> {
-        while self.position + packets > self.parts.shared.limit(self.parts.lane) {
-            if self.parts.shared.is_stopped() {
+        while self.position + packets > self.shared.limit(self.lane) {
+            if self.shared.is_stopped() {
                 return Ok(false);
             }
             self.reap(None)?;
@@ -189,14 +211,16 @@ impl Lane {
     }
 
     /// Writes what is only known at departure into every header.
-    fn number(&mut self, train: &mut TrainBuffer) {
-        let (grtt, backoff, gsize) = self.parts.shared.header();
+    fn number(&mut self, class: Class, train: &mut TrainBuffer) {
+        let word = self.shared.header();
+        let flags = if class == Class::Repair { wire::flag::REPAIR } else { 0 };
         for packet in 0..train.len_packets() {
             let sequence = self.position as u16;
             self.position += 1;
-            wire::patch_data(train.slot_mut(packet), sequence, grtt, backoff, gsize);
+            let patch = Patch::new(sequence, flags, &word);
+            wire::patch_data(train.slot_mut(packet), patch);
         }
-        self.parts.shared.set_position(self.parts.lane, self.position);
+        self.shared.set_position(self.lane, self.position);
     }
 
     /// Waits until `count` packets of `payload` bytes may leave.
@@ -206,12 +230,12 @@ impl Lane {
             self.pacer.set_rate(now, rate);
             self.pacer.set_burst(burst_bytes(rate));
         }
-        let bytes = (payload + count * l2_bytes(0, self.parts.ipv6)) as u64;
+        let bytes = (payload + count * l2_bytes(0, self.ipv6)) as u64;
         let ready = self.pacer.ready_at(now, bytes);
         if ready > now {
             self.burst = 0;
         }
-        while now < ready && !self.parts.shared.is_stopped() {
+        while now < ready && !self.shared.is_stopped() {
             if ready - now > SPIN_NS {
                 self.reap(None)?;
                 std::thread::sleep(Duration::from_nanos(ready - now - SPIN_NS / 2));
@@ -233,22 +257,22 @@ impl Lane {
     }
 
     fn reap(&mut self, wait: Option<Duration>) -> Result<(), TransmitError> {
-        self.parts.transmitter.reap(wait, &mut self.recycled)?;
+        self.transmitter.reap(wait, &mut self.recycled)?;
         for train in self.recycled.drain(..) {
-            self.parts.pool.put(train);
+            self.pool.put(train);
         }
         Ok(())
     }
 
     /// Waits for what is in flight, so that its memory may go.
     fn drain(&mut self) -> Result<(), TransmitError> {
-        while self.parts.transmitter.in_flight() > 0 {
+        while self.transmitter.in_flight() > 0 {
             self.reap(Some(IDLE))?;
         }
-        let counters = self.parts.transmitter.counters();
+        let counters = self.transmitter.counters();
         self.report.syscalls = counters.syscalls;
-        self.report.path = self.parts.transmitter.path().to_string();
-        self.report.fallback = self.parts.transmitter.fallback_reason().map(str::to_owned);
+        self.report.path = self.transmitter.path().to_string();
+        self.report.fallback = self.transmitter.fallback_reason().map(|reason| reason.to_string());
         Ok(())
     }
 }

@@ -1,9 +1,29 @@
-//! The sender of linecast: image source, encoder, lanes, io_uring, repair thread.
+//! The sender of linecast: image source, encoder, lanes, io_uring, repair
+//! thread.
+//!
+//! ```text
+//! image ─ source ─ encoder ─┬─ lane 0 ─ ring ─┬─ group
+//!                  ↑ orders └─ lane 1 ─ ring ─┘
+//!               session ← feedback socket ← NACKs, reports, completions
+//! ```
+#![warn(missing_docs)]
 
+mod encoder;
+pub mod image;
+mod lane;
 mod mmsg;
 mod plain;
+pub mod push;
+pub mod report;
 mod ring;
+mod session;
+mod shared;
 mod socket_wait;
+mod source;
+mod summary;
 pub mod train;
 mod transmit_queue;
 pub mod transmitter;
+
+pub use encoder::Symbols;
+pub use session::Totals;

@@ -10,15 +10,16 @@ use crate::shared::Shared;
 use crate::source::Source;
 use crate::summary::{self, Facts};
 use crate::train::TrainPool;
-use crate::transmitter::{IoChoice, TransmitError, Transmitter};
+use crate::transmitter::{IoChoice, TransmitError};
 use crossbeam_channel::bounded;
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_net::{Interface, NetError, PeakSampler, SenderConfig as SocketConfig, SenderSockets};
+use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{
-    DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, OfferError, SESSION_TOI, SessionShape, hex,
+    DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_TOI, SessionShape,
 };
 use linecast_protocol::send::{RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
@@ -32,8 +33,6 @@ use std::thread;
 const POOL_BYTES_MIN: usize = 24 << 20;
 /// Trains that wait for a lane.
 const LANE_QUEUE_TRAINS: usize = 16;
-/// Sends that a lane's transmitter may have under way.
-const IN_FLIGHT_MAX: usize = 32;
 const ORDERS_MAX: usize = 4_096;
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 
@@ -307,7 +306,6 @@ impl Stage<'_> {
             let (first_in, first) = bounded(LANE_QUEUE_TRAINS);
             let (repair_in, repair) = bounded(LANE_QUEUE_TRAINS);
             queues.push(LaneQueues { first: first_in, repair: repair_in });
-            let socket = self.sockets.lane_socket()?;
             parts.push(LaneParts {
                 lane,
                 lanes: self.config.lanes,
@@ -316,12 +314,12 @@ impl Stage<'_> {
                 sent: sent_in.clone(),
                 shared: shared.clone(),
                 pool: pool.clone(),
-                transmitter: Transmitter::open(self.config.io, socket, IN_FLIGHT_MAX)?,
+                socket: self.sockets.lane_socket()?,
+                io: self.config.io,
                 ipv6: self.config.group.is_ipv6(),
             });
         }
-        facts.io_of(&parts[0].transmitter);
-        let image_changed = AtomicBool::new(false);
+        let (image_changed, lane_failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues);
         let session = SessionLoop {
             sender,
@@ -334,6 +332,7 @@ impl Stage<'_> {
             lanes: self.config.lanes,
             interrupted: self.interrupted,
             image_changed: &image_changed,
+            lane_failed: &lane_failed,
         };
         self.sockets.feedback.set_nonblocking(true).map_err(|source| NetError::Io {
             operation: "setting non-blocking",
@@ -351,7 +350,17 @@ impl Stage<'_> {
                 image_changed.store(result.is_err(), Relaxed);
                 result
             });
-            let lanes: Vec<_> = parts.into_iter().map(|p| scope.spawn(|| lane_thread(p))).collect();
+            let lane_failed = &lane_failed;
+            let lanes: Vec<_> = parts
+                .into_iter()
+                .map(|parts| {
+                    scope.spawn(move || {
+                        let result = lane_thread(parts);
+                        lane_failed.fetch_or(result.is_err(), Relaxed);
+                        result
+                    })
+                })
+                .collect();
             let session = session.run(&mut observe);
             shared.stop();
             let lanes: Vec<_> = lanes.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -382,6 +391,3 @@ fn lane_thread(parts: LaneParts) -> Result<LaneReport, TransmitError> {
     }
     lane::run(parts)
 }
-
-/// TOI of the image, for the report.
-pub const TOI: u16 = IMAGE_TOI;

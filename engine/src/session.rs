@@ -8,7 +8,7 @@ use linecast_net::{NetError, clock, wait};
 use linecast_protocol::message::EndReason;
 use linecast_protocol::send::{Order, Phase, Sender, Transmit};
 use linecast_protocol::time::{Duration, Time};
-use linecast_protocol::wire;
+use linecast_protocol::wire::{self, Patch};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -44,6 +44,8 @@ pub struct SessionLoop<'a> {
     pub interrupted: &'a AtomicBool,
     /// Raised by the encoder when the image is not what it was.
     pub image_changed: &'a AtomicBool,
+    /// Raised by a lane that cannot send any more.
+    pub lane_failed: &'a AtomicBool,
 }
 
 /// What went out, for the report.
@@ -122,7 +124,7 @@ impl SessionLoop<'_> {
     fn take_signals(&mut self) {
         if self.image_changed.load(Relaxed) {
             self.sender.end_early(now(), EndReason::ImageChanged);
-        } else if self.interrupted.load(Relaxed) {
+        } else if self.interrupted.load(Relaxed) || self.lane_failed.load(Relaxed) {
             self.sender.end_early(now(), EndReason::Interrupted);
         }
     }
@@ -144,12 +146,11 @@ impl SessionLoop<'_> {
                     self.send(message)?;
                 }
                 Transmit::SessionObject => {
-                    let control = self.sender.control();
-                    let (backoff, gsize) = control.backoff_gsize;
+                    let word = self.sender.control().word;
                     for at in 0..self.session_object.len() {
                         let sequence = self.sender.next_sequence();
                         let packet = &mut self.session_object[at];
-                        wire::patch_data(packet, sequence, control.grtt, backoff, gsize);
+                        wire::patch_data(packet, Patch::new(sequence, 0, &word));
                         totals.bytes += packet.len() as u64;
                         totals.packets += 1;
                         self.send(&self.session_object[at])?;

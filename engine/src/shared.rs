@@ -3,6 +3,7 @@
 
 use linecast_protocol::limits::LANES_MAX;
 use linecast_protocol::send::Control;
+use linecast_protocol::wire::SenderWord;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Words shared by the threads of one push. None of them orders another, so
@@ -27,8 +28,8 @@ impl Shared {
     pub fn publish(&self, control: &Control) {
         self.rate_bps.store(control.rate_bps, Relaxed);
         self.loss.store(control.loss.to_bits(), Relaxed);
-        let (backoff, gsize) = control.backoff_gsize;
-        self.header.store(u32::from_be_bytes([0, control.grtt, backoff, gsize]), Relaxed);
+        let SenderWord { grtt, backoff, gsize, .. } = control.word;
+        self.header.store(u32::from_be_bytes([0, grtt, backoff, gsize]), Relaxed);
     }
 
     /// Lets `lane` go up to `limit`.
@@ -51,10 +52,11 @@ impl Shared {
         f64::from_bits(self.loss.load(Relaxed))
     }
 
-    /// Quantised GRTT, backoff factor and quantised group size for headers.
-    pub fn header(&self) -> (u8, u8, u8) {
+    /// Quantised GRTT, backoff factor and quantised group size for headers; the
+    /// instance id is in the packets already.
+    pub fn header(&self) -> SenderWord {
         let [_, grtt, backoff, gsize] = self.header.load(Relaxed).to_be_bytes();
-        (grtt, backoff, gsize)
+        SenderWord { instance_id: 0, grtt, backoff, gsize }
     }
 
     /// `lane` has numbered packets up to `position`.

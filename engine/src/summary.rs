@@ -4,11 +4,11 @@ use crate::lane::LaneReport;
 use crate::push::{PushConfig, Release};
 use crate::report::*;
 use crate::session::{Totals, now};
-use crate::transmitter::Transmitter;
 use hdrhistogram::Histogram;
 use linecast_net::usage;
 use linecast_protocol::message::EndReason;
-use linecast_protocol::offer::{IMAGE_TOI, SessionShape, hex};
+use linecast_protocol::hex;
+use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::send::{Ending, Member, MemberState, Sender};
 use linecast_protocol::time::Time;
 
@@ -68,12 +68,6 @@ impl Facts {
             ended: None,
             image_error: None,
         }
-    }
-
-    /// The transmit path that was chosen.
-    pub fn io_of(&mut self, transmitter: &Transmitter) {
-        self.session.io = transmitter.path().to_string();
-        self.session.io_fallback = transmitter.fallback_reason().map(str::to_owned);
     }
 
     /// What the threads counted.

@@ -7,13 +7,17 @@
 
 pub mod clock;
 pub mod error;
+pub mod feedback;
 pub mod group;
 pub mod interface;
 pub mod sender;
 mod sockopt;
 pub mod usage;
+pub mod wait;
 
 pub use error::{NetError, NetErrorKind};
+pub use feedback::feedback_socket;
 pub use group::{GroupSocket, JoinConfig, join};
 pub use interface::Interface;
 pub use sender::{SenderConfig, SenderSockets};
+pub use usage::PeakSampler;

@@ -11,10 +11,19 @@
 
 extern crate alloc;
 
+mod hex;
+mod rfc3339;
+mod sshwire;
+
+pub use hex::hex;
+pub use rfc3339::{parse_rfc3339, rfc3339};
+pub use sshwire::ArmorError;
+
 pub mod backoff;
 pub mod geometry;
 pub mod key;
 pub mod limits;
+pub mod manifest;
 pub mod message;
 pub mod offer;
 pub mod pacer;
@@ -22,5 +31,7 @@ pub mod random;
 pub mod receive;
 pub mod send;
 pub mod span;
+pub mod sshsig;
 pub mod time;
+pub mod tree;
 pub mod wire;

@@ -13,6 +13,7 @@
 
 use crate::geometry::{GeometryError, ObjectLayout};
 use crate::limits::{LANES_MAX, SESSION_OBJECT_BYTES_MAX};
+use crate::tree::LEAF_BYTES;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -242,9 +243,6 @@ impl SessionShape {
     }
 }
 
-/// Bytes of one leaf: the unit of verification.
-pub const LEAF_BYTES: u64 = 65_536;
-
 /// Reads checked hexadecimal text; `Descriptor::check` has seen it.
 fn unhex(text: &str, out: &mut [u8]) {
     for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -253,19 +251,10 @@ fn unhex(text: &str, out: &mut [u8]) {
     }
 }
 
-/// Lower-case hexadecimal text of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    use core::fmt::Write;
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hex;
 
     fn descriptor() -> Descriptor {
         Descriptor {

@@ -4,7 +4,8 @@
 
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::{EndReason, Figures};
-use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape, hex};
+use linecast_protocol::hex;
+use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape};
 use linecast_protocol::random::Random;
 use linecast_protocol::receive::{Event, Held, Receiver, SessionConfig, Verdict};
 use linecast_protocol::send::{

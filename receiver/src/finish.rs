@@ -50,6 +50,7 @@ impl Staging {
         std::fs::rename(&path, &final_path).map_err(failed("rename to", &final_path))?;
         target.sync_dir()?;
         remove(&target.journal_path(&root))?;
+        target.drop_leaf_list(&root)?;
         target.sync_state()?;
         Ok(Finished {
             path: final_path,

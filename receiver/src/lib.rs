@@ -1,13 +1,22 @@
 //! The receiver of linecast: sockets, decode, verify, stage, journal.
 
+pub mod acceptance;
+pub mod assembly;
 pub mod finish;
 pub mod inbox;
 pub mod installed;
 pub mod journal;
+pub mod leaf_list;
 mod mapping;
 mod mmsg;
 #[cfg(test)]
 mod namespace;
+pub mod offers;
+mod prediction;
+pub mod receive;
+mod reception;
+pub mod report;
 pub mod stage_error;
 pub mod staging;
+mod symbols;
 pub mod target;

@@ -107,6 +107,7 @@ impl Target {
     /// refused, or replaced by another.
     pub fn discard(&self, root: &[u8; 32]) -> Result<(), StageError> {
         remove(&self.journal_path(root))?;
+        self.drop_leaf_list(root)?;
         remove(&self.staging_path(root))?;
         self.sync_state()
     }

@@ -1,7 +1,7 @@
 //! Which leaves of the image are complete, and which are verified.
 
 use crate::geometry::ObjectLayout;
-use crate::offer::LEAF_BYTES;
+use crate::tree::LEAF_BYTES;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;

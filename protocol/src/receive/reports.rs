@@ -8,7 +8,8 @@ use crate::limits::NAME_BYTES_MAX;
 use crate::message::{
     Activity, COMPLETE_CONTEXT, Complete, Figures, REGISTER_CONTEXT, Register, Signed, Status,
 };
-use crate::offer::{SessionShape, hex};
+use crate::hex;
+use crate::offer::SessionShape;
 use crate::random::Random;
 use crate::time::{Duration, Time};
 use alloc::string::String;

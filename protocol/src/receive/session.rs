@@ -9,7 +9,8 @@ use super::requests::{Group, Objects, Requests};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::LANES_MAX;
 use crate::message::{self, Activity, EndReason, Figures, Notice};
-use crate::offer::{IMAGE_TOI, LEAF_BYTES, LEAVES_TOI, SessionShape};
+use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::tree::LEAF_BYTES;
 use crate::random::Random;
 use crate::span::spans;
 use crate::time::{Duration, Time};
@@ -53,6 +54,19 @@ pub enum Refusal {
     Geometry,
     /// A session whose manifest was refused.
     RefusedOffer,
+}
+
+impl Refusal {
+    /// A name for counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::NoSession => "no session followed",
+            Refusal::OtherSession => "other session",
+            Refusal::NoFti => "no EXT_FTI",
+            Refusal::Geometry => "geometry",
+            Refusal::RefusedOffer => "refused session",
+        }
+    }
 }
 
 /// What to do with the payload of a DATA packet.
@@ -499,8 +513,9 @@ impl Session {
             }
             Some(Notice::End { reason, signature }) => {
                 let text = message::end_text(reason, &self.shape.session);
-                let key = PublicKey::from_bytes(self.shape.session_key);
-                if key.verify(message::END_CONTEXT, &text, signature).is_ok() && !self.over {
+                let signed = PublicKey::from_bytes(self.shape.session_key)
+                    .and_then(|key| key.verify(message::END_CONTEXT, &text, signature));
+                if signed.is_ok() && !self.over {
                     self.events.push_back(Event::Ended(reason));
                     self.end();
                 }

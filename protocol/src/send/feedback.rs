@@ -9,7 +9,8 @@ use crate::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT,
     Register, Signed, Status,
 };
-use crate::offer::{SESSION_TOI, hex};
+use crate::hex;
+use crate::offer::SESSION_TOI;
 use crate::span::spans;
 use crate::time::Time;
 use crate::wire::{Ack, Message, Nack, Timestamp};
@@ -93,7 +94,7 @@ impl Sender {
         if !self.verify.take(now) {
             return None;
         }
-        let key = PublicKey::from_bytes(*signed.key);
+        let key = PublicKey::from_bytes(*signed.key).ok()?;
         key.verify(context, signed.text, signed.signature).ok()?;
         Some((key, message))
     }

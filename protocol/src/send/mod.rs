@@ -27,7 +27,8 @@ pub use share::{Class, RepairShare};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{BACKOFF_FACTOR, MESSAGE_BYTES_MAX, ROSTER_MAX};
 use crate::message::{self, EndReason, Notice};
-use crate::offer::{IMAGE_TOI, LEAF_BYTES, LEAVES_TOI, SessionShape};
+use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::tree::LEAF_BYTES;
 use crate::time::{Duration, Time};
 use crate::wire::{
     CcList, Command, CommandBody, Level, NodeList, PayloadId, RequestBuilder, Requests, SenderWord,

@@ -1,5 +1,6 @@
 use super::*;
-use crate::offer::{DESCRIPTOR_SCHEMA, Descriptor, hex};
+use crate::hex;
+use crate::offer::{DESCRIPTOR_SCHEMA, Descriptor};
 use crate::wire::PayloadId;
 
 const GRTT: Duration = Duration::from_millis(10);

@@ -1,0 +1,265 @@
+//! `linecast push`: one image to every receiver of a group.
+
+use crate::exit::{Exit, Failure};
+use crate::network::NetworkArgs;
+use crate::progress::{Progress, ProgressMode};
+use crate::units;
+use clap::Args;
+use linecast_engine::image::Image;
+use linecast_engine::push::{self, Identity, PushConfig, Release};
+use linecast_engine::report::PushReport;
+use linecast_engine::transmitter::IoChoice;
+use linecast_net::clock;
+use linecast_protocol::key::{Roster, SigningKey};
+use linecast_protocol::manifest::{Manifest, ManifestError, Policy, SIZE_MAX};
+use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Push IMAGE to every receiver of a group
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// Image: a regular file or a block device
+    image: PathBuf,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Rate on the wire, L2 headers included: 900mbit, auto
+    #[arg(long, default_value = "auto", value_parser = units::rate_or_auto, value_name = "RATE")]
+    rate: units::Rate,
+    /// Bytes of a symbol, a multiple of 64 [default: from the MTU]
+    #[arg(long, value_name = "BYTES")]
+    symbol: Option<u16>,
+    /// Source symbols of a block
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_768))]
+    block_symbols: u16,
+    /// Receivers to wait for [default: start soon after the first]
+    #[arg(long, short = 'n', value_name = "N")]
+    receivers: Option<usize>,
+    /// File of receivers that must have the image: `NAME ssh-ed25519 KEY` lines
+    #[arg(long, value_name = "FILE")]
+    roster: Option<PathBuf>,
+    /// How long to wait for receivers
+    #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
+    wait: Duration,
+    /// Give up after this long
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    deadline: Option<Duration>,
+    /// Give a receiver up that was silent for this long
+    #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
+    stall_timeout: Duration,
+    /// Transmit threads
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    lanes: u8,
+    /// Transmit path: auto, uring, mmsg, plain
+    #[arg(long, default_value = "auto", value_name = "PATH")]
+    io: IoChoice,
+    /// TTL or hop limit of multicast packets
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    hops: u8,
+    /// OpenSSH ed25519 private key to sign with [default: a key for this push only]
+    #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
+    key: Option<PathBuf>,
+    /// Manifest made by `linecast sign`; its signature is FILE.sig
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Name in the manifest [default: the image's file name]
+    #[arg(long, conflicts_with = "manifest")]
+    name: Option<String>,
+    /// Version counter in the manifest
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "manifest")]
+    release_version: u64,
+    /// Print the report as one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+    /// Progress on stderr: auto, plain, none
+    #[arg(long, default_value = "auto", value_enum)]
+    progress: ProgressMode,
+    /// Check everything, send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs the push.
+pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Result<Exit, Failure> {
+    let (group, interface) = args.network.resolve()?;
+    interface.address_for(group.ip())?;
+    let symbol_bytes = push::symbol_bytes(&interface, args.symbol)?;
+    let roster = match &args.roster {
+        Some(path) => Roster::parse(&read_text(path)?)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
+            .entries()
+            .to_vec(),
+        None => Vec::new(),
+    };
+    let release = release(args)?;
+    if args.dry_run {
+        println!(
+            "{}: {} bytes, root {}, to {group} on {} in symbols of {symbol_bytes} bytes",
+            release.manifest.name,
+            release.hash.size,
+            linecast_protocol::hex(&release.hash.root),
+            interface.name,
+        );
+        return Ok(Exit::Ok);
+    }
+    let config = PushConfig {
+        group,
+        interface,
+        hops: args.hops,
+        rate_bps: args.rate.fixed(),
+        symbol_bytes: args.symbol,
+        block_symbols: args.block_symbols,
+        lanes: args.lanes.into(),
+        io: args.io,
+        receivers: args.receivers,
+        roster,
+        wait: args.wait,
+        stall_timeout: args.stall_timeout,
+        deadline: args.deadline,
+    };
+    if release.signer_is_ephemeral(args) && args.progress != ProgressMode::None {
+        eprintln!(
+            "linecast: no --key: signed with a key for this push only, {}",
+            release.signer.fingerprint()
+        );
+    }
+    let mut progress = Progress::new(args.progress, &release.manifest.name, release.hash.size);
+    let prepared = started.elapsed();
+    let result = push::push(&config, release, &identity()?, interrupted, &mut |sender, totals| {
+        progress.update(sender, totals);
+    });
+    progress.finish();
+    let mut report = result?;
+    report.elapsed_ms.prepare = prepared.as_secs_f64() * 1e3;
+    report.elapsed_ms.total = started.elapsed().as_secs_f64() * 1e3;
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(Failure::internal)?);
+    } else {
+        crate::table::push_report(&report);
+    }
+    Ok(exit_of(&report))
+}
+
+fn exit_of(report: &PushReport) -> Exit {
+    match report.outcome {
+        "ok" => Exit::Ok,
+        _ if report.reason.contains("changed while") => Exit::Verification,
+        _ if report.reason.starts_with("interrupted") => Exit::Interrupted,
+        _ if report.reason.starts_with("deadline") => Exit::Deadline,
+        "partial" => Exit::Some,
+        _ => Exit::NoneSucceeded,
+    }
+}
+
+trait Signer {
+    fn signer_is_ephemeral(&self, args: &PushArgs) -> bool;
+}
+
+impl Signer for Release {
+    fn signer_is_ephemeral(&self, args: &PushArgs) -> bool {
+        args.key.is_none() && args.manifest.is_none()
+    }
+}
+
+fn release(args: &PushArgs) -> Result<Release, Failure> {
+    let image = Image::open(&args.image)?;
+    if image.size() > SIZE_MAX {
+        return Err(Failure::usage(format!(
+            "image {} has {} bytes: the limit is {SIZE_MAX}",
+            args.image.display(),
+            image.size(),
+        )));
+    }
+    let stamp = image.stamp()?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let hash = image.hash(threads)?;
+    let (manifest, manifest_bytes, signature, signer) = match &args.manifest {
+        Some(path) => signed(path)?,
+        None => sign(args, &hash)?,
+    };
+    manifest.check(&Policy {
+        now_unix: clock::unix_seconds(),
+        installed_version: None,
+        hardware: None,
+        size_max: SIZE_MAX,
+    })?;
+    if (manifest.size_bytes, manifest.root_b3) != (hash.size, hash.root) {
+        return Err(Failure::verification(format!(
+            "image {} is not the one in the manifest: {} bytes with root {}, manifest says {} bytes with root {}",
+            args.image.display(),
+            hash.size,
+            linecast_protocol::hex(&hash.root),
+            manifest.size_bytes,
+            linecast_protocol::hex(&manifest.root_b3),
+        )));
+    }
+    Ok(Release { image, stamp, hash, manifest, manifest_bytes, signature, signer })
+}
+
+type Signed = (Manifest, Vec<u8>, Vec<u8>, linecast_protocol::key::PublicKey);
+
+fn signed(path: &Path) -> Result<Signed, Failure> {
+    let bytes = read(path)?;
+    let mut sig = path.as_os_str().to_owned();
+    sig.push(".sig");
+    let signature = read(Path::new(&sig))?;
+    let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
+        .map_err(|error| Failure::verification(format!("{}: {error}", Path::new(&sig).display())))?;
+    Ok((Manifest::parse(&bytes)?, bytes, signature, signer))
+}
+
+fn sign(args: &PushArgs, hash: &linecast_engine::image::ImageHash) -> Result<Signed, Failure> {
+    let key = match &args.key {
+        Some(path) => SigningKey::from_openssh(&read(path)?)
+            .map_err(|error| Failure::usage(format!("key {}: {error}", path.display())))?,
+        None => SigningKey::from_seed(random()?),
+    };
+    let file_name = args.image.file_name().map(|name| name.to_string_lossy().into_owned());
+    let manifest = Manifest {
+        name: args.name.clone().or(file_name).unwrap_or_else(|| "image".into()),
+        version: args.release_version,
+        hardware: Vec::new(),
+        size_bytes: hash.size,
+        root_b3: hash.root,
+        sha256: None,
+        created: clock::unix_seconds(),
+        expires: None,
+    };
+    manifest.check_limits()?;
+    let bytes = manifest.to_bytes();
+    let signature = sshsig::sign(&key, MANIFEST_NAMESPACE, &bytes).into_bytes();
+    Ok((manifest, bytes, signature, key.public()))
+}
+
+fn identity() -> Result<Identity, Failure> {
+    let words: [u8; 8] = random()?;
+    let [a, b, c, d, e, f, ..] = words;
+    Ok(Identity {
+        session: random()?,
+        key_seed: random()?,
+        source_id: u32::from_be_bytes([a, b, c, d]) | 1,
+        instance_id: u16::from_be_bytes([e, f]),
+    })
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(Failure::internal)?;
+    Ok(bytes)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+impl From<ManifestError> for Failure {
+    fn from(error: ManifestError) -> Failure {
+        Failure::verification(format!("manifest: {error}"))
+    }
+}

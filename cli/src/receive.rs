@@ -1,0 +1,121 @@
+//! `linecast receive`: one image into a directory.
+
+use crate::exit::{Exit, Failure};
+use crate::network::NetworkArgs;
+use crate::progress::ProgressMode;
+use crate::units;
+use clap::Args;
+use linecast_protocol::key::TrustSet;
+use linecast_protocol::manifest::SIZE_MAX;
+use linecast_receiver::acceptance::Acceptance;
+use linecast_receiver::receive::{ReceiveConfig, ReceiveError, receive};
+use linecast_receiver::target::Target;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Receive one image into DIR
+#[derive(Debug, Args)]
+pub struct ReceiveArgs {
+    /// Directory for the image; state is kept in DIR/.linecast
+    dir: PathBuf,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Receive from this sender only (source-specific multicast)
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// Accept manifests signed by these keys only: public keys or allowed_signers
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Hardware id of this device
+    #[arg(long, value_name = "ID")]
+    hardware: Option<String>,
+    /// Name of this device in reports [default: the host name]
+    #[arg(long)]
+    name: Option<String>,
+    /// File name in DIR [default: made from the image's root hash]
+    #[arg(long, value_name = "FILE")]
+    output: Option<String>,
+    /// Largest image to accept
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    size_max: Option<u64>,
+    /// Read the image back from the disk before it counts: auto, always, never
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], value_name = "WHEN")]
+    read_back: String,
+    /// How long to wait for a session [default: for ever]
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    wait: Option<Duration>,
+    /// Give a sender up that was silent for this long
+    #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
+    stall_timeout: Duration,
+    /// Print the report as one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+    /// Progress on stderr: auto, plain, none
+    #[arg(long, default_value = "auto", value_enum)]
+    progress: ProgressMode,
+}
+
+/// Runs the reception.
+pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure> {
+    let trust = match &args.trust {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            let set = TrustSet::parse(&text)
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            Some(set)
+        }
+        None => None,
+    };
+    let target = Target::open(&args.dir).map_err(Failure::internal)?;
+    let (group, interface) = args.network.resolve()?;
+    let config = ReceiveConfig {
+        group,
+        interface,
+        source: args.source,
+        acceptance: Acceptance {
+            trust,
+            hardware: args.hardware.clone(),
+            size_max: args.size_max.unwrap_or(SIZE_MAX),
+        },
+        name: args.name.clone().unwrap_or_else(host_name),
+        file_name: args.output.clone(),
+        read_back: args.read_back == "always",
+        wait: args.wait,
+        stall_timeout: args.stall_timeout,
+    };
+    let mut shown = crate::receiving::Shown::new(args.progress);
+    let (report, result) = receive(&config, target, interrupted, &mut |p| shown.update(p));
+    shown.finish();
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(Failure::internal)?);
+    } else if let (Some(image), Some(path)) = (&report.image, &report.path) {
+        println!(
+            "{path}: {} bytes of {}, version {}, signed by {} (trust: {}), verified",
+            image.size_bytes, image.name, image.version, image.signed_by, report.trust
+        );
+    }
+    match result {
+        Ok(()) => Ok(Exit::Ok),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+fn failure(error: ReceiveError) -> Failure {
+    let exit = match error {
+        ReceiveError::Net(error) => return error.into(),
+        ReceiveError::Refused(_) | ReceiveError::ImageChanged => Exit::Verification,
+        ReceiveError::NoSession { .. } | ReceiveError::SenderGone(..) => Exit::NoneSucceeded,
+        ReceiveError::Interrupted(_) => Exit::Interrupted,
+        ReceiveError::Stage(_) | ReceiveError::Symbol(_) | ReceiveError::Receive { .. } => Exit::Usage,
+    };
+    Failure { exit, message: error.to_string() }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "device".into() } else { name.into() }
+}

@@ -1,0 +1,19 @@
+//! Waiting for a socket, with nanosecond time-outs (SO_RCVTIMEO counts ticks).
+
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// Waits until `socket` is readable, or `timeout` has passed, or a signal came.
+/// Gives whether it is readable. See ppoll(2).
+pub fn readable(socket: &UdpSocket, timeout: Duration) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // SAFETY: one pollfd and one timespec, both on this stack frame for the
+    // whole call; a null signal mask leaves the mask as it is.
+    let ready = unsafe { libc::ppoll(&raw mut poll, 1, &raw const timeout, std::ptr::null()) };
+    ready > 0
+}

@@ -1,0 +1,128 @@
+//! From an offered session to one that may be followed: signature, trust and
+//! policy first, and only then the disk.
+
+use crate::journal::Journal;
+use crate::stage_error::StageError;
+use crate::staging::Staging;
+use crate::target::Target;
+use linecast_net::clock;
+use linecast_protocol::key::{PublicKey, TrustSet};
+use linecast_protocol::manifest::{Manifest, ManifestError, Policy};
+use linecast_protocol::offer::{Offer, OfferError, SessionShape};
+use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
+use linecast_protocol::tree;
+
+/// What this device accepts.
+#[derive(Debug, Clone, Default)]
+pub struct Acceptance {
+    /// Keys that may sign manifests; `None` accepts any and trusts none.
+    pub trust: Option<TrustSet>,
+    /// Hardware id of this device; `None` accepts manifests for any.
+    pub hardware: Option<String>,
+    /// Largest image, in bytes.
+    pub size_max: u64,
+}
+
+/// Why an offer is refused. Nothing has been written for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The session object itself.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// The signature does not match, or is none.
+    #[error("manifest signature: {0}")]
+    Signature(#[from] SshsigError),
+    /// The signature is right, but its key is not trusted.
+    #[error("manifest is signed by {0}, which --trust does not list")]
+    Untrusted(String),
+    /// The manifest says something that this device does not accept.
+    #[error("manifest: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The record of installed versions cannot be read.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// An offer that passed every check.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Objects and lanes.
+    pub shape: SessionShape,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Who signed it.
+    pub signer: PublicKey,
+}
+
+impl Acceptance {
+    /// Checks a session object.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check(&self, object: &[u8], target: &Target) -> Result<Accepted, Refused> {
+        let offer = Offer::parse(object)?;
+        let signer = sshsig::verify(offer.signature, MANIFEST_NAMESPACE, offer.manifest)?;
+        if self.trust.as_ref().is_some_and(|trust| trust.contains(&signer).is_none()) {
+            return Err(Refused::Untrusted(signer.fingerprint()));
+        }
+        let manifest = Manifest::parse(offer.manifest)?;
+        manifest.check(&Policy {
+            now_unix: clock::unix_seconds(),
+            installed_version: target.installed_version(&manifest.name)?,
+            hardware: self.hardware.clone(),
+            size_max: self.size_max,
+        })?;
+        let shape = SessionShape::new(&offer.descriptor, manifest.size_bytes, manifest.root_b3)?;
+        Ok(Accepted { shape, manifest, signer })
+    }
+}
+
+/// The staged image, and what an earlier session verified of it.
+#[derive(Debug)]
+pub struct Stage {
+    /// The staged bytes.
+    pub staging: Staging,
+    /// The journal of verified leaves.
+    pub journal: Journal,
+    /// The leaf list, if an earlier session left it.
+    pub leaf_list: Option<Vec<u8>>,
+    /// Leaves that were verified again.
+    pub verified: Vec<u64>,
+}
+
+impl Stage {
+    /// Reserves the image's space and hashes again what the journal claims.
+    ///
+    /// # Errors
+    /// No space, or the target cannot be written.
+    pub fn open(target: &Target, shape: &SessionShape) -> Result<Stage, StageError> {
+        let (size, root) = (shape.image.size(), shape.root);
+        let staging = Staging::reserve(target, root, size, shape.image.symbol_bytes().into())?;
+        let count = tree::leaf_count(size);
+        let journal = Journal::open(target, &root, size, count)?;
+        let leaf_list = target
+            .leaf_list(&root, count * 32)?
+            .filter(|list| tree::root(size, list).is_ok_and(|got| got == root));
+        let mut stage = Stage { staging, journal, leaf_list, verified: Vec::new() };
+        if stage.staging.resumed() {
+            stage.verify_claims(size)?;
+        }
+        Ok(stage)
+    }
+
+    fn verify_claims(&mut self, size: u64) -> Result<(), StageError> {
+        let Some(list) = &self.leaf_list else { return Ok(()) };
+        let claimed: Vec<u64> = self.journal.claimed().collect();
+        for leaf in claimed {
+            let bytes = self.staging.bytes(tree::leaf_range(size, leaf))?;
+            let wanted = list.get(leaf as usize * 32..).and_then(|rest| rest.first_chunk::<32>());
+            let matches = tree::leaf_hash(size, leaf, bytes).is_ok_and(|got| Some(&got) == wanted);
+            if matches {
+                self.verified.push(leaf);
+            } else {
+                self.journal.clear(leaf)?;
+            }
+        }
+        Ok(())
+    }
+}

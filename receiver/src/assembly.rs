@@ -1,0 +1,248 @@
+//! The image of one session while it is put together: symbols into places,
+//! blocks restored, leaves hashed while they are still in the cache.
+
+use crate::acceptance::{Accepted, Stage};
+use crate::inbox::{Inbox, Landed};
+use crate::journal::Journal;
+use crate::prediction::Prediction;
+use crate::stage_error::StageError;
+use crate::staging::Staging;
+use crate::symbols::{Bytes, SymbolError, Symbols};
+use crate::target::Target;
+use linecast_fec::{Codec, Decoder};
+use linecast_protocol::key::PublicKey;
+use linecast_protocol::manifest::Manifest;
+use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
+use linecast_protocol::receive::{Held, Receiver, Session};
+use linecast_protocol::time::Time;
+use linecast_protocol::tree;
+use linecast_protocol::wire::PayloadId;
+
+/// A symbol that the session keeps, and where its packet is in the batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Datagram in the batch.
+    pub datagram: usize,
+    /// Where its payload landed.
+    pub landed: Landed,
+    /// Object.
+    pub toi: u16,
+    /// Which symbol.
+    pub id: PayloadId,
+    /// What it completed.
+    pub held: Held,
+}
+
+/// An image being put together.
+#[derive(Debug)]
+pub struct Assembly {
+    shape: SessionShape,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Who signed it.
+    pub signer: PublicKey,
+    target: Target,
+    journal: Journal,
+    image: Symbols,
+    list: Option<Symbols>,
+    /// The verified leaf list; a single leaf's is the root itself.
+    leaves: Option<Vec<u8>>,
+    decoder: Decoder,
+    prediction: Prediction,
+    misplaced: Vec<usize>,
+    /// Bytes that an earlier session had verified.
+    pub resumed_bytes: u64,
+    /// The newest leaf that did not match.
+    pub damaged_leaf: Option<u64>,
+}
+
+impl Assembly {
+    /// An assembly for an accepted offer on a reserved stage.
+    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Assembly {
+        let Accepted { shape, manifest, signer } = accepted;
+        let size = shape.image.size();
+        let single = (!tree::has_leaf_list(size)).then(|| shape.root.to_vec());
+        let verified = stage.verified.iter().map(|&leaf| {
+            let range = tree::leaf_range(size, leaf);
+            range.end - range.start
+        });
+        Assembly {
+            resumed_bytes: verified.sum(),
+            list: shape.leaves.map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
+            leaves: stage.leaf_list.or(single),
+            image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
+            decoder: Decoder::new(Codec::Gf16Low, shape.image.symbol_bytes().into()),
+            journal: stage.journal,
+            prediction: Prediction::default(),
+            misplaced: Vec::new(),
+            damaged_leaf: None,
+            target,
+            shape,
+            manifest,
+            signer,
+        }
+    }
+
+    /// The staging, and the offsets in it where the next symbols are expected.
+    pub fn places(&mut self, count: usize, session: &Session) -> (Option<&mut Staging>, &[u64]) {
+        let offsets = match (session.blocks(IMAGE_TOI), session.leaves()) {
+            (Some(blocks), Some(leaves)) => {
+                self.prediction.offsets(count, blocks, leaves, &self.image)
+            }
+            _ => &[],
+        };
+        (self.image.staging_mut(), offsets)
+    }
+
+    /// Puts the kept symbols of a batch where they belong, restores the blocks
+    /// that can be, and hashes the leaves that are whole.
+    ///
+    /// # Errors
+    /// The disk or the erasure code fails: the session cannot go on.
+    pub fn settle(
+        &mut self,
+        now: Time,
+        inbox: &mut Inbox,
+        kept: &[Kept],
+        receiver: &mut Receiver,
+    ) -> Result<(), SymbolError> {
+        self.lift(inbox, kept);
+        let Some(session) = receiver.session_mut() else { return Ok(()) };
+        for symbol in kept {
+            self.place(inbox, symbol, session)?;
+        }
+        for symbol in kept {
+            match symbol.held {
+                Held::Restorable => self.restore(symbol.toi, symbol.id.sbn, session)?,
+                Held::Done => self.symbols(symbol.toi).drop_parity(symbol.id.sbn),
+                Held::New | Held::Duplicate => {}
+            }
+        }
+        if session.leaf_list_complete() {
+            self.check_leaf_list(now, session)?;
+        }
+        self.hash_leaves(now, receiver)?;
+        Ok(())
+    }
+
+    fn lift(&mut self, inbox: &mut Inbox, kept: &[Kept]) {
+        self.misplaced.clear();
+        for symbol in kept {
+            if let Landed::Place(offset) = symbol.landed
+                && Some(offset) != self.right_place(symbol)
+            {
+                self.misplaced.push(symbol.datagram);
+            }
+        }
+        if let Some(staging) = self.image.staging_mut() {
+            inbox.lift(staging, &self.misplaced);
+        }
+    }
+
+    /// The offset of a source symbol of the image.
+    fn right_place(&self, symbol: &Kept) -> Option<u64> {
+        let source = symbol.toi == IMAGE_TOI && symbol.id.esi < symbol.id.block_len;
+        source.then(|| {
+            let index = self.shape.image.first_symbol(symbol.id.sbn) + u64::from(symbol.id.esi);
+            index * u64::from(self.shape.image.symbol_bytes())
+        })
+    }
+
+    fn symbols(&mut self, toi: u16) -> &mut Symbols {
+        match &mut self.list {
+            Some(list) if toi != IMAGE_TOI => list,
+            _ => &mut self.image,
+        }
+    }
+
+    fn place(&mut self, inbox: &Inbox, symbol: &Kept, session: &Session) -> Result<(), SymbolError> {
+        let Kept { datagram, toi, id, .. } = *symbol;
+        let Some(blocks) = session.blocks(toi) else { return Ok(()) };
+        let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
+        let payload = inbox.payload(datagram);
+        if id.esi < id.block_len {
+            if toi == IMAGE_TOI {
+                self.prediction.note(self.shape.image.first_symbol(id.sbn) + u64::from(id.esi));
+            }
+            self.symbols(toi).keep_source(id.sbn, id.esi, payload, blocks, leaves)?;
+        } else if let Some(payload) = payload {
+            let index = id.esi - id.block_len;
+            self.symbols(toi).keep_parity(id.sbn, index, payload, blocks, leaves)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, toi: u16, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
+        let symbols = match &mut self.list {
+            Some(list) if toi != IMAGE_TOI => list,
+            _ => &mut self.image,
+        };
+        if let Some(blocks) = session.blocks(toi) {
+            let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
+            symbols.restore(sbn, &mut self.decoder, blocks, leaves)?;
+        }
+        session.handle_restored(toi, sbn);
+        Ok(())
+    }
+
+    fn check_leaf_list(&mut self, now: Time, session: &mut Session) -> Result<(), StageError> {
+        let Some(list) = &self.list else { return Ok(()) };
+        let size = self.shape.image.size();
+        let bytes = list.bytes().get(0..tree::leaf_count(size) * 32)?.to_vec();
+        let matches = tree::root(size, &bytes).is_ok_and(|root| root == self.shape.root);
+        session.handle_leaf_list(now, matches);
+        if matches {
+            self.target.keep_leaf_list(&self.shape.root, &bytes)?;
+            self.leaves = Some(bytes);
+        }
+        Ok(())
+    }
+
+    fn hash_leaves(&mut self, now: Time, receiver: &mut Receiver) -> Result<(), StageError> {
+        let Some(list) = &self.leaves else { return Ok(()) };
+        let size = self.shape.image.size();
+        while let Some(leaf) = receiver.poll_leaf() {
+            let bytes = self.image.bytes().get(tree::leaf_range(size, leaf))?;
+            let wanted = list.get(leaf as usize * 32..).and_then(|rest| rest.first_chunk::<32>());
+            let matches = tree::leaf_hash(size, leaf, bytes).is_ok_and(|got| Some(&got) == wanted);
+            if matches {
+                self.journal.mark(leaf)?;
+            } else {
+                self.damaged_leaf = Some(leaf);
+            }
+            let Some(session) = receiver.session_mut() else { return Ok(()) };
+            session.handle_leaf(now, leaf, matches);
+            if !matches {
+                forget_parity(&mut self.image, &self.shape, leaf);
+            }
+        }
+        Ok(())
+    }
+
+    /// The staged image.
+    pub fn staging(&mut self) -> Option<&Staging> {
+        self.image.staging_mut().map(|staging| &*staging)
+    }
+
+    /// The root of the image.
+    pub fn root(&self) -> [u8; 32] {
+        self.shape.root
+    }
+
+    /// Gives the staged image up, to be finished. The journal stays on disk
+    /// until the image is in place.
+    pub fn into_staging(self) -> Option<Staging> {
+        match self.image.into_bytes() {
+            Bytes::Staged(staging) => Some(staging),
+            Bytes::Memory(_) => None,
+        }
+    }
+}
+
+/// A damaged leaf: parity of the blocks it touches may be what is wrong.
+fn forget_parity(image: &mut Symbols, shape: &SessionShape, leaf: u64) {
+    let layout = shape.image;
+    let touching = layout.symbols_touching(&tree::leaf_range(layout.size(), leaf));
+    let (first, last) = (layout.locate(touching.start).0, layout.locate(touching.end - 1).0);
+    (first..=last).for_each(|sbn| image.drop_parity(sbn));
+}

@@ -1,0 +1,77 @@
+//! The bytes of session objects that are still being collected: at most four
+//! of 64 KiB, whoever sends them.
+
+use crate::inbox::Inbox;
+use crate::symbols::{Bytes, SymbolError, Symbols};
+use linecast_fec::{Codec, Decoder};
+use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::limits::OFFERS_MAX;
+use linecast_protocol::receive::{Blocks, Held, OfferKey};
+use linecast_protocol::wire::{Fti, PayloadId};
+
+/// Collects the symbols of session objects.
+#[derive(Debug, Default)]
+pub struct OfferBytes(Vec<Collected>);
+
+#[derive(Debug)]
+struct Collected {
+    key: OfferKey,
+    layout: ObjectLayout,
+    blocks: Blocks,
+    symbols: Symbols,
+}
+
+impl OfferBytes {
+    /// Keeps one symbol; gives the whole object once it is complete.
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbols.
+    pub fn keep(
+        &mut self,
+        inbox: &Inbox,
+        datagram: usize,
+        key: OfferKey,
+        fti: Fti,
+        id: PayloadId,
+        held: Held,
+    ) -> Result<Option<Vec<u8>>, SymbolError> {
+        let Some(payload) = inbox.payload(datagram) else { return Ok(None) };
+        let Some(offer) = self.offer(key, fti) else { return Ok(None) };
+        if id.esi < id.block_len {
+            offer.blocks.hold_source(0, id.esi);
+            offer.symbols.keep_source(0, id.esi, Some(payload), &offer.blocks, None)?;
+        } else {
+            let index = id.esi - id.block_len;
+            offer.blocks.hold_parity(0, index);
+            offer.symbols.keep_parity(0, index, payload, &offer.blocks, None)?;
+        }
+        if held == Held::Restorable {
+            let mut decoder = Decoder::new(Codec::Gf16Low, offer.layout.symbol_bytes().into());
+            offer.symbols.restore(0, &mut decoder, &offer.blocks, None)?;
+        }
+        if !matches!(held, Held::Restorable | Held::Done) {
+            return Ok(None);
+        }
+        let object = offer.symbols.bytes().get(0..offer.layout.size())?.to_vec();
+        self.0.retain(|offer| offer.key != key);
+        Ok(Some(object))
+    }
+
+    fn offer(&mut self, key: OfferKey, fti: Fti) -> Option<&mut Collected> {
+        if let Some(at) = self.0.iter().position(|offer| offer.key == key) {
+            return self.0.get_mut(at);
+        }
+        let layout = ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        if self.0.len() >= OFFERS_MAX {
+            self.0.remove(0);
+        }
+        let symbols = Symbols::new(layout, Bytes::memory(&layout));
+        self.0.push(Collected { key, layout, blocks: Blocks::new(layout), symbols });
+        self.0.last_mut()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}

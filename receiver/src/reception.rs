@@ -1,0 +1,462 @@
+//! The state of one reception, and its loop: a batch from the socket, what it
+//! completed, what is to be said.
+
+use crate::acceptance::{Refused, Stage};
+use crate::assembly::{Assembly, Kept};
+use crate::finish::{FinishOptions, Finished};
+use crate::inbox::{Inbox, Landed, PacketShape};
+use crate::offers::OfferBytes;
+use crate::receive::{Progress, ReceiveConfig, ReceiveError};
+use crate::report::{ImageReport, ReceiveReport};
+use crate::stage_error::StageError;
+use crate::target::Target;
+use linecast_net::{JoinConfig, PeakSampler, clock, feedback_socket, join, usage};
+use linecast_protocol::hex;
+use linecast_protocol::key::SigningKey;
+use linecast_protocol::message::{EndReason, Figures};
+use linecast_protocol::receive::{Event, OfferKey, Receiver, Refusal, SessionConfig, Verdict};
+use linecast_protocol::time::{Duration, Time};
+use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Message};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+/// Socket buffer asked for: without privilege the kernel grants what
+/// `net.core.rmem_max` allows.
+const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
+/// Socket memory that one small packet takes (a 2 KiB fragment and its header),
+/// for telling the sender how many packets the buffer holds.
+const PACKET_TRUESIZE: usize = 2_304;
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// Symbols of a session that is not known yet.
+const USUAL_SYMBOL_BYTES: usize = 1_408;
+/// The type of a NORM message is the low half of its first byte (RFC 5740 §4.1).
+const TYPE_DATA: u8 = 2;
+
+type Finishing = JoinHandle<Result<Finished, StageError>>;
+
+/// A reception in progress.
+pub(crate) struct Reception<'a> {
+    config: &'a ReceiveConfig,
+    target: Target,
+    inbox: Inbox,
+    feedback: UdpSocket,
+    receiver: Receiver,
+    offers: OfferBytes,
+    assembly: Option<Assembly>,
+    finishing: Option<Finishing>,
+    image: Option<ImageReport>,
+    refused: BTreeMap<&'static str, u64>,
+    last_refusal: Option<Refused>,
+    kept: Vec<Kept>,
+    memory: PeakSampler,
+    buffer_bytes: usize,
+    moved: u64,
+    started: Time,
+    first_symbol: Option<Time>,
+    finished: Option<Finished>,
+    finished_at: Option<Time>,
+    ended_at: Option<Time>,
+    damaged_leaf: Option<u64>,
+    resumed_bytes: u64,
+}
+
+impl<'a> Reception<'a> {
+    pub(crate) fn open(
+        config: &'a ReceiveConfig,
+        target: Target,
+        report: &mut ReceiveReport,
+    ) -> Result<Reception<'a>, ReceiveError> {
+        let key = SigningKey::from_seed(target.device_key()?);
+        report.id = key.public().fingerprint();
+        let joined = join(&JoinConfig {
+            group: config.group,
+            interface: &config.interface,
+            source: config.source,
+            receive_buffer: RECEIVE_BUFFER_BYTES,
+        })?;
+        let feedback = feedback_socket(&config.interface, config.group.ip())?;
+        let [a, b, c, d, ..] = *key.public().as_bytes();
+        let session = SessionConfig {
+            key,
+            node: u32::from_be_bytes([a, b, c, d]) | 1,
+            name: config.name.clone(),
+            buffer_packets: (joined.receive_buffer_bytes / PACKET_TRUESIZE) as u32,
+            seed: clock::now_ns() ^ u64::from(u32::from_be_bytes([d, c, b, a])) << 32,
+        };
+        Ok(Reception {
+            config,
+            target,
+            inbox: Inbox::new(joined.socket, packet_shape(USUAL_SYMBOL_BYTES)),
+            feedback,
+            receiver: Receiver::new(session),
+            offers: OfferBytes::default(),
+            assembly: None,
+            finishing: None,
+            image: None,
+            refused: BTreeMap::new(),
+            last_refusal: None,
+            kept: Vec::new(),
+            memory: PeakSampler::new(),
+            buffer_bytes: joined.receive_buffer_bytes,
+            moved: 0,
+            started: now(),
+            first_symbol: None,
+            finished: None,
+            finished_at: None,
+            ended_at: None,
+            damaged_leaf: None,
+            resumed_bytes: 0,
+        })
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        interrupted: &AtomicBool,
+        observe: &mut dyn FnMut(&Progress),
+    ) -> Result<(), ReceiveError> {
+        let mut message = Vec::new();
+        let mut sampled = Time::ZERO;
+        loop {
+            self.take_batch()?;
+            if interrupted.load(Relaxed) {
+                return Err(ReceiveError::Interrupted(self.verified_bytes()));
+            }
+            self.poll_finishing()?;
+            while let Some(event) = self.receiver.poll_event() {
+                if self.handle_event(event)? {
+                    return Ok(());
+                }
+            }
+            self.check_patience()?;
+            while let Some(to) = self.receiver.poll_transmit(now(), &mut message) {
+                // Feedback is repeated: a send that fails is a loss like others.
+                let _ = self.feedback.send_to(&message, to);
+            }
+            if now().since(sampled) >= SAMPLE_EVERY {
+                sampled = now();
+                self.memory.sample();
+                observe(&self.progress());
+            }
+        }
+    }
+
+    fn take_batch(&mut self) -> Result<(), ReceiveError> {
+        let due = self.receiver.poll_timeout().map_or(LONGEST_WAIT, |at| at.since(now()));
+        let wanted = self.inbox.wanted();
+        let (staging, places) = match (&mut self.assembly, self.receiver.session()) {
+            (Some(assembly), Some(session)) => assembly.places(wanted, session),
+            _ => (None, &[][..]),
+        };
+        let received = self.inbox.receive(staging, places, due.min(LONGEST_WAIT));
+        let count = received.map_err(|source| ReceiveError::Receive {
+            group: self.config.group,
+            source,
+        })?;
+        if count > 0 { self.handle_batch() } else { Ok(()) }
+    }
+
+    fn handle_batch(&mut self) -> Result<(), ReceiveError> {
+        let at = now();
+        let (mut messages, mut offered) = (Vec::new(), None);
+        self.kept.clear();
+        for (i, datagram) in self.inbox.datagrams().enumerate() {
+            if datagram.header.first().is_none_or(|byte| byte & 15 != TYPE_DATA) {
+                messages.push((i, datagram.from));
+                continue;
+            }
+            let verdict = match DataHeader::parse(datagram.header) {
+                Ok((header, offset)) if offset == DATA_HEADER_BYTES => {
+                    self.receiver.handle_data(at, datagram.from, &header, datagram.len - offset)
+                }
+                Ok(_) => Verdict::Refused(Refusal::NoFti),
+                Err(error) => {
+                    *self.refused.entry(error.reason()).or_default() += 1;
+                    continue;
+                }
+            };
+            match verdict {
+                Verdict::Keep { toi, id, held } => {
+                    let landed = datagram.landed;
+                    self.moved += u64::from(landed == Landed::Scratch);
+                    self.kept.push(Kept { datagram: i, landed, toi, id, held });
+                }
+                Verdict::Duplicate => {}
+                Verdict::Refused(why) => *self.refused.entry(why.name()).or_default() += 1,
+                Verdict::Offer { key, fti, id, held } => {
+                    let object = self.offers.keep(&self.inbox, i, key, fti, id, held)?;
+                    offered = object.map(|object| (key, object)).or(offered);
+                }
+            }
+        }
+        self.settle(at)?;
+        self.handle_messages(at, &messages);
+        match offered {
+            Some((key, object)) => self.consider(key, &object),
+            None => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, at: Time) -> Result<(), ReceiveError> {
+        let Some(assembly) = &mut self.assembly else { return Ok(()) };
+        if !self.kept.is_empty() {
+            self.first_symbol.get_or_insert(at);
+            assembly.settle(at, &mut self.inbox, &self.kept, &mut self.receiver)?;
+            self.damaged_leaf = assembly.damaged_leaf.or(self.damaged_leaf);
+        }
+        if let Some(session) = self.receiver.session_mut() {
+            session.note_socket_drops(self.inbox.dropped());
+        }
+        Ok(())
+    }
+
+    fn handle_messages(&mut self, at: Time, messages: &[(usize, SocketAddr)]) {
+        let mut memory = Vec::new();
+        for &(i, from) in messages {
+            let staging = self.assembly.as_mut().and_then(Assembly::staging);
+            let bytes = self.inbox.whole(i, staging, &mut memory);
+            match Message::parse(bytes) {
+                Ok(message) => {
+                    if !self.receiver.handle_message(at, from, &message) {
+                        *self.refused.entry("other session").or_default() += 1;
+                    }
+                }
+                Err(error) => *self.refused.entry(error.reason()).or_default() += 1,
+            }
+        }
+    }
+
+    /// Checks an offer and, if it passes, reserves its space and follows it.
+    fn consider(&mut self, key: OfferKey, object: &[u8]) -> Result<(), ReceiveError> {
+        let accepted = match self.config.acceptance.check(object, &self.target) {
+            Ok(accepted) => accepted,
+            Err(refused) => {
+                self.receiver.refuse(key);
+                self.last_refusal = Some(refused);
+                return Ok(());
+            }
+        };
+        self.abandon();
+        let stage = Stage::open(&self.target, &accepted.shape)?;
+        let manifest = &accepted.manifest;
+        self.image = Some(ImageReport {
+            name: manifest.name.clone(),
+            size_bytes: manifest.size_bytes,
+            root_b3: hex(&manifest.root_b3),
+            version: manifest.version,
+            signed_by: accepted.signer.fingerprint(),
+        });
+        let shape = accepted.shape;
+        let (known, verified) = (stage.leaf_list.is_some(), stage.verified.clone());
+        let assembly = Assembly::new(accepted, stage, self.target.clone());
+        self.resumed_bytes = assembly.resumed_bytes;
+        self.assembly = Some(assembly);
+        self.fit_inbox(shape.image.symbol_bytes().into())?;
+        self.receiver.follow(now(), key, shape, known, verified.into_iter());
+        Ok(())
+    }
+
+    /// Packets of another size need other places.
+    fn fit_inbox(&mut self, symbol_bytes: usize) -> Result<(), ReceiveError> {
+        let group = self.config.group;
+        let cloned = self.inbox.socket().try_clone();
+        let socket = cloned.map_err(|source| ReceiveError::Receive { group, source })?;
+        self.inbox = Inbox::new(socket, packet_shape(symbol_bytes));
+        Ok(())
+    }
+
+    /// Lets go of the session that was followed; what it verified stays staged.
+    fn abandon(&mut self) {
+        self.assembly = None;
+        self.offers.clear();
+        self.finishing = None;
+    }
+
+    /// Gives true when the reception is over.
+    fn handle_event(&mut self, event: Event) -> Result<bool, ReceiveError> {
+        match event {
+            Event::Welcomed => {}
+            Event::Verified => self.start_finishing(),
+            Event::Ended(EndReason::ImageChanged) => {
+                let root = self.assembly.take().map(|assembly| assembly.root());
+                if let Some(root) = root {
+                    self.target.discard(&root)?;
+                }
+                return Err(ReceiveError::ImageChanged);
+            }
+            // Its sender may come back, or another: what is verified stays.
+            Event::Ended(EndReason::Interrupted) => {
+                self.ended_at = Some(now());
+            }
+            Event::Ended(EndReason::Deadline) => {
+                return Err(ReceiveError::SenderGone("gave up at its deadline", self.verified_bytes()));
+            }
+            Event::Over { finished: true } => return Ok(true),
+            Event::Over { finished: false } => {
+                if self.ended_at.is_none() {
+                    let bytes = self.verified_bytes();
+                    return Err(ReceiveError::SenderGone("ended the session", bytes));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Syncs and renames on a thread of its own, so that the sender goes on
+    /// hearing from this receiver.
+    fn start_finishing(&mut self) {
+        let Some(staging) = self.assembly.take().and_then(Assembly::into_staging) else { return };
+        let options = FinishOptions {
+            read_back: self.config.read_back,
+            final_name: self.config.file_name.clone(),
+        };
+        self.finishing = Some(thread::spawn(move || staging.finish(&options)));
+    }
+
+    fn poll_finishing(&mut self) -> Result<(), ReceiveError> {
+        let Some(handle) = self.finishing.take_if(|handle| handle.is_finished()) else {
+            return Ok(());
+        };
+        let Ok(result) = handle.join() else { unreachable!("finishing an image does not panic") };
+        let result = result.and_then(|finished| {
+            if let Some(image) = &self.image
+                && let Some(session) = self.receiver.session()
+            {
+                self.target.record_installed(&image.name, image.version, &session.shape().root)?;
+            }
+            Ok(finished)
+        });
+        self.finished_at = Some(now());
+        match result {
+            Ok(finished) => {
+                self.finished = Some(finished);
+                let figures = self.figures();
+                self.receiver.finish(now(), figures, None);
+                Ok(())
+            }
+            Err(error) => {
+                let figures = self.figures();
+                self.receiver.finish(now(), figures, Some(&error.to_string()));
+                self.say_last_words();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Tells the sender of a failure before this process ends.
+    fn say_last_words(&mut self) {
+        let mut message = Vec::new();
+        for _ in 0..3 {
+            thread::sleep(Duration::from_millis(5));
+            while let Some(to) = self.receiver.poll_transmit(now(), &mut message) {
+                let _ = self.feedback.send_to(&message, to);
+            }
+        }
+    }
+
+    fn check_patience(&mut self) -> Result<(), ReceiveError> {
+        let at = now();
+        if let Some(session) = self.receiver.session() {
+            let since = self.ended_at.map_or(session.silent_for(at), |ended| at.since(ended));
+            if since >= self.config.stall_timeout && self.finished.is_none() {
+                let bytes = self.verified_bytes();
+                return Err(ReceiveError::SenderGone("was silent for too long", bytes));
+            }
+            return Ok(());
+        }
+        let Some(wait) = self.config.wait.filter(|&wait| at.since(self.started) >= wait) else {
+            return Ok(());
+        };
+        Err(match self.last_refusal.take() {
+            Some(refused) => ReceiveError::Refused(refused),
+            None => ReceiveError::NoSession { group: self.config.group, waited: wait },
+        })
+    }
+
+    fn verified_bytes(&self) -> u64 {
+        self.receiver.session().map_or(0, |session| session.verified_bytes())
+    }
+
+    fn progress(&self) -> Progress {
+        let counters = self.receiver.session().map(|session| session.counters()).unwrap_or_default();
+        Progress {
+            image: self.image.as_ref().map(|image| image.name.clone()).unwrap_or_default(),
+            size_bytes: self.image.as_ref().map_or(0, |image| image.size_bytes),
+            verified_bytes: self.verified_bytes(),
+            lost: counters.lost,
+            nacks: counters.nacks_sent,
+            refused: self.last_refusal.as_ref().map(ToString::to_string),
+        }
+    }
+
+    /// A dropped buffer holds one packet, or a train of them; what was lost in
+    /// all is the ceiling.
+    fn socket_drops_estimate(&self, lost: u64) -> u64 {
+        let counters = self.inbox.counters();
+        let per_buffer = counters.datagrams as f64 / counters.messages.max(1) as f64;
+        ((f64::from(self.inbox.dropped()) * per_buffer) as u64).min(lost)
+    }
+
+    fn figures(&mut self) -> Figures {
+        self.memory.sample();
+        let session = self.receiver.session();
+        let counters = session.map(|session| session.counters()).unwrap_or_default();
+        Figures {
+            sync_ms: self.finished.as_ref().map_or(0.0, |f| f.sync_ms as f64),
+            read_back_ms: self.finished.as_ref().and_then(|f| f.read_back_ms).unwrap_or(0) as f64,
+            lost_symbols: counters.lost,
+            socket_drops_estimate: self.socket_drops_estimate(counters.lost),
+            duplicates: counters.duplicates,
+            blocks_decoded: counters.blocks_decoded,
+            leaves_damaged: counters.leaves_damaged,
+            packets_refused: self.refused.values().sum(),
+            nacks_sent: counters.nacks_sent,
+            nacks_suppressed: session.map_or(0, |session| session.nacks_suppressed()),
+            cpu_s: usage::cpu_seconds(),
+            anon_peak_bytes: self.memory.peak_bytes(),
+            socket_buffer_bytes: self.buffer_bytes as u64,
+            resumed_bytes: self.resumed_bytes,
+        }
+    }
+
+    /// Fills the report in.
+    pub(crate) fn report(&mut self, report: &mut ReceiveReport) {
+        let figures = self.figures();
+        let received = self.receiver.session().map_or(0, |session| session.counters().received);
+        let end = self.finished_at.unwrap_or_else(now);
+        let elapsed = self.first_symbol.map_or(0.0, |start| end.since(start).as_secs_f64());
+        let size = self.image.as_ref().map_or(0, |image| image.size_bytes);
+        report.image = self.image.take();
+        report.path = self.finished.as_ref().map(|f| f.path.display().to_string());
+        report.elapsed_ms = elapsed * 1e3;
+        report.goodput_bps = if elapsed > 0.0 { size as f64 * 8.0 / elapsed } else { 0.0 };
+        report.sync_ms = figures.sync_ms;
+        report.read_back_ms = figures.read_back_ms;
+        report.received_packets = received;
+        report.lost_symbols = figures.lost_symbols;
+        report.socket_drops_estimate = figures.socket_drops_estimate;
+        report.duplicates = figures.duplicates;
+        report.blocks_decoded = figures.blocks_decoded;
+        report.leaves_damaged = figures.leaves_damaged;
+        report.damaged_leaf = self.damaged_leaf;
+        report.refused = std::mem::take(&mut self.refused);
+        report.other_sessions = self.receiver.other_sessions;
+        report.nacks_sent = figures.nacks_sent;
+        report.nacks_suppressed = figures.nacks_suppressed;
+        report.resumed_bytes = figures.resumed_bytes;
+        report.moved_packets = self.moved + self.inbox.counters().lifted;
+        report.cpu_s = figures.cpu_s;
+        report.anon_peak_bytes = figures.anon_peak_bytes;
+        report.socket_buffer_bytes = figures.socket_buffer_bytes;
+    }
+}
+
+fn packet_shape(symbol_bytes: usize) -> PacketShape {
+    PacketShape { header_bytes: DATA_HEADER_BYTES, symbol_bytes }
+}
+
+fn now() -> Time {
+    Time::from_ns(clock::now_ns())
+}

@@ -1,0 +1,290 @@
+//! Where the symbols of one object are kept while it is incomplete.
+//!
+//! Source symbols go to their final place at once. A parity symbol that is held
+//! for a block waits in the place of a source symbol that is missing: a block
+//! never needs more parity than it lacks sources, so the image needs no memory
+//! beyond its own file.
+
+use crate::stage_error::StageError;
+use crate::staging::Staging;
+use linecast_fec::{Decoder, FecError};
+use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::receive::{Blocks, Leaves};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Why a symbol could not be kept or a block not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum SymbolError {
+    /// The staging refused an offset.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The erasure code refused its input.
+    #[error(transparent)]
+    Fec(#[from] FecError),
+}
+
+/// The bytes of an object.
+#[derive(Debug)]
+pub enum Bytes {
+    /// A small object, rounded up to whole symbols.
+    Memory(Vec<u8>),
+    /// The image.
+    Staged(Staging),
+}
+
+impl Bytes {
+    /// Memory for an object of this layout.
+    pub fn memory(layout: &ObjectLayout) -> Bytes {
+        let bytes = layout.symbols() * u64::from(layout.symbol_bytes());
+        Bytes::Memory(vec![0; bytes as usize])
+    }
+
+    /// The bytes in `range`.
+    ///
+    /// # Errors
+    /// The range lies outside the object.
+    pub fn get(&self, range: Range<u64>) -> Result<&[u8], StageError> {
+        match self {
+            Bytes::Staged(staging) => staging.bytes(range),
+            Bytes::Memory(memory) => {
+                let reserved_bytes = memory.len() as u64;
+                memory.get(range.start as usize..range.end as usize).ok_or(StageError::OutOfBounds {
+                    start: range.start,
+                    end: range.end,
+                    reserved_bytes,
+                })
+            }
+        }
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StageError> {
+        match self {
+            Bytes::Staged(staging) => staging.write_at(offset, bytes),
+            Bytes::Memory(memory) => {
+                let reserved_bytes = memory.len() as u64;
+                let (start, end) = (offset, offset + bytes.len() as u64);
+                let place = memory.get_mut(start as usize..end as usize);
+                let place = place.ok_or(StageError::OutOfBounds { start, end, reserved_bytes })?;
+                place.copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One parity symbol that waits for its block.
+#[derive(Debug)]
+struct Parked {
+    index: u16,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the place of this missing source symbol.
+    Hole(u16),
+    /// No place of the block may be written to.
+    Heap(Vec<u8>),
+}
+
+/// The symbols of one object.
+#[derive(Debug)]
+pub struct Symbols {
+    layout: ObjectLayout,
+    bytes: Bytes,
+    parked: HashMap<u32, Vec<Parked>>,
+    restored: Vec<(u16, Vec<u8>)>,
+}
+
+impl Symbols {
+    /// No symbols yet.
+    pub fn new(layout: ObjectLayout, bytes: Bytes) -> Symbols {
+        Symbols { layout, bytes, parked: HashMap::new(), restored: Vec::new() }
+    }
+
+    /// The bytes of the object.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The staging, if this is the image.
+    pub fn staging_mut(&mut self) -> Option<&mut Staging> {
+        match &mut self.bytes {
+            Bytes::Staged(staging) => Some(staging),
+            Bytes::Memory(_) => None,
+        }
+    }
+
+    /// Gives the bytes back.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// Whether parity of block `sbn` waits in places of the block.
+    pub fn is_parked_in(&self, sbn: u32) -> bool {
+        !self.parked.is_empty() && self.parked.contains_key(&sbn)
+    }
+
+    fn offset(&self, sbn: u32, esi: u16) -> u64 {
+        (self.layout.first_symbol(sbn) + u64::from(esi)) * u64::from(self.layout.symbol_bytes())
+    }
+
+    /// Parity that waits where source `esi` belongs moves on. Call it before
+    /// the source is written, or its place is posted to the kernel.
+    fn vacate(&mut self, sbn: u32, esi: u16, blocks: &Blocks, leaves: Option<&Leaves>) -> Result<(), StageError> {
+        let Some(parked) = self.parked.get(&sbn) else { return Ok(()) };
+        let Some(at) = parked.iter().position(|p| matches!(p.place, Place::Hole(hole) if hole == esi)) else {
+            return Ok(());
+        };
+        let width = u64::from(self.layout.symbol_bytes());
+        let offset = self.offset(sbn, esi);
+        let symbol = self.bytes.get(offset..offset + width)?.to_vec();
+        let place = self.park(sbn, symbol, blocks, leaves)?;
+        if let Some(parked) = self.parked.get_mut(&sbn) {
+            parked[at].place = place;
+        }
+        Ok(())
+    }
+
+    fn park(
+        &mut self,
+        sbn: u32,
+        symbol: Vec<u8>,
+        blocks: &Blocks,
+        leaves: Option<&Leaves>,
+    ) -> Result<Place, StageError> {
+        if matches!(self.bytes, Bytes::Memory(_)) {
+            return Ok(Place::Heap(symbol));
+        }
+        let first = self.layout.first_symbol(sbn);
+        let taken = self.parked.get(&sbn).map_or(&[][..], Vec::as_slice);
+        let free = |esi: &u16| {
+            let index = first + u64::from(*esi);
+            let taken = taken.iter().any(|p| matches!(p.place, Place::Hole(hole) if hole == *esi));
+            !taken && !blocks.holds(index) && !touches_verified(leaves, index)
+        };
+        // From the back: first transmissions fill a block from the front.
+        match (0..self.layout.block_len(sbn)).rev().find(free) {
+            Some(hole) => {
+                self.bytes.write(self.offset(sbn, hole), &symbol)?;
+                Ok(Place::Hole(hole))
+            }
+            None => Ok(Place::Heap(symbol)),
+        }
+    }
+
+    /// Keeps source symbol `esi` of block `sbn`, except for bytes of leaves
+    /// that are verified already. `symbol` is `None` if it lies in its place.
+    ///
+    /// # Errors
+    /// The object has no such place.
+    pub fn keep_source(
+        &mut self,
+        sbn: u32,
+        esi: u16,
+        symbol: Option<&[u8]>,
+        blocks: &Blocks,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), StageError> {
+        let Some(symbol) = symbol else { return Ok(()) };
+        if !self.parked.is_empty() {
+            self.vacate(sbn, esi, blocks, leaves)?;
+        }
+        let offset = self.offset(sbn, esi);
+        self.write_unverified(offset, symbol, self.layout.first_symbol(sbn) + u64::from(esi), leaves)
+    }
+
+    fn write_unverified(
+        &mut self,
+        offset: u64,
+        symbol: &[u8],
+        index: u64,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), StageError> {
+        let Some(leaves) = leaves.filter(|_| touches_verified(leaves, index)) else {
+            return self.bytes.write(offset, symbol);
+        };
+        let end = offset + symbol.len() as u64;
+        for leaf in leaves.touched_by(index).filter(|&leaf| !leaves.is_verified(leaf)) {
+            let bytes = leaves.range(leaf);
+            let (a, b) = (bytes.start.max(offset), bytes.end.min(end));
+            self.bytes.write(a, &symbol[(a - offset) as usize..(b - offset) as usize])?;
+        }
+        Ok(())
+    }
+
+    /// Keeps parity symbol `index` of block `sbn` until the block can be
+    /// restored.
+    ///
+    /// # Errors
+    /// The object has no such block.
+    pub fn keep_parity(
+        &mut self,
+        sbn: u32,
+        index: u16,
+        symbol: &[u8],
+        blocks: &Blocks,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), StageError> {
+        let place = self.park(sbn, symbol.to_vec(), blocks, leaves)?;
+        self.parked.entry(sbn).or_default().push(Parked { index, place });
+        Ok(())
+    }
+
+    /// The block is complete, or its parity is not trusted any more.
+    pub fn drop_parity(&mut self, sbn: u32) {
+        if !self.parked.is_empty() {
+            self.parked.remove(&sbn);
+        }
+    }
+
+    /// Restores the missing source symbols of block `sbn`.
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbols.
+    pub fn restore(
+        &mut self,
+        sbn: u32,
+        decoder: &mut Decoder,
+        blocks: &Blocks,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), SymbolError> {
+        let parked = self.parked.remove(&sbn).unwrap_or_default();
+        let len = self.layout.block_len(sbn);
+        let width = u64::from(self.layout.symbol_bytes());
+        let first = self.layout.first_symbol(sbn);
+        let (layout, bytes) = (&self.layout, &self.bytes);
+        let place = |esi: u16, bytes_len: u64| {
+            let offset = (first + u64::from(esi)) * width;
+            bytes.get(offset..offset + bytes_len).unwrap_or_default()
+        };
+        let sources = (0..len)
+            .filter(|&esi| blocks.holds(first + u64::from(esi)))
+            .map(|esi| (usize::from(esi), place(esi, layout.symbol_len(sbn, esi) as u64)));
+        let parity = parked.iter().map(|parked| {
+            let symbol = match &parked.place {
+                Place::Hole(esi) => place(*esi, width),
+                Place::Heap(symbol) => symbol,
+            };
+            (usize::from(parked.index), symbol)
+        });
+        let mut restored = std::mem::take(&mut self.restored);
+        restored.clear();
+        decoder.restore(len.into(), sources, parity, |esi, symbol| {
+            restored.push((esi as u16, symbol.to_vec()));
+        })?;
+        for (esi, symbol) in &restored {
+            let bytes = self.layout.symbol_len(sbn, *esi);
+            let index = first + u64::from(*esi);
+            self.write_unverified(index * width, &symbol[..bytes], index, leaves)?;
+        }
+        self.restored = restored;
+        Ok(())
+    }
+}
+
+/// Whether symbol `index` holds bytes of a leaf that was verified.
+pub fn touches_verified(leaves: Option<&Leaves>, index: u64) -> bool {
+    leaves.is_some_and(|leaves| leaves.touched_by(index).any(|leaf| leaves.is_verified(leaf)))
+}
