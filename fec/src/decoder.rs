@@ -51,7 +51,7 @@ impl Decoder {
     /// lowest indices first. Both iterators are gone through twice, since the
     /// transform has to be sized before the first symbol is put in.
     ///
-    /// The work does not depend on how much is missing. It grows with the
+    /// The work hardly depends on how much is missing. It grows with the
     /// block length rounded up to a power of two plus the highest parity index
     /// that is used, all rounded up to a power of two: a block of 512 with
     /// parity up to index 511 takes a transform of 1,024 symbols, with parity

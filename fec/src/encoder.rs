@@ -45,9 +45,9 @@ impl Encoder {
     ///
     /// A source shorter than a symbol counts as padded with zeros. The work
     /// grows with `parity.end`, not with the length of the range, in steps of
-    /// the block length rounded up to a power of two; a first parity symbol
-    /// costs about half as much as a whole such step. Work space:
-    /// `max(k, parity.end)`, rounded up to that step, symbols.
+    /// the block length rounded up to a power of two; most of the first step's
+    /// cost is there with the first symbol, so ask for many at once. Work
+    /// space: `parity.end` rounded up to such a step, in symbols.
     pub fn parity<'a>(
         &mut self,
         sources: impl ExactSizeIterator<Item = &'a [u8]>,
