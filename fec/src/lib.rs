@@ -1,142 +1,194 @@
 //! Erasure codecs of linecast behind one interface.
+//!
+//! A block of `k` source symbols gets up to [`Codec::max_parity`] parity
+//! symbols; any `k` of them all restore the block. [`Encoder`] makes parity,
+//! [`Decoder`] restores sources. Both keep their work space from block to
+//! block, so one of each per thread serves blocks of every length.
+//!
+//! Parity is *prefix-stable*: symbol `i` depends on the sources and on `i`
+//! only, not on how many are made or when. More can be made for a repair
+//! without making wrong what was sent before.
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-use reed_solomon_simd::engine::DefaultEngine;
-use reed_solomon_simd::rate::{LowRateDecoder, LowRateEncoder, RateDecoder, RateEncoder};
-use std::ops::Range;
+mod decoder;
+mod encoder;
 
-/// An erasure code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+
+/// A way to make parity. Sender and receivers must use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Codec {
-    /// Reed-Solomon over GF(2^16).
+    /// Reed-Solomon over GF(2^16) by additive FFT, as `LowRate` of the
+    /// `reed-solomon-simd` crate computes it. Not the code of RFC 5510.
     Gf16Low,
 }
 
 impl Codec {
-    /// Name in session descriptors.
-    pub fn name(self) -> &'static str {
-        "gf16-low"
+    /// All codecs.
+    pub const ALL: [Self; 1] = [Self::Gf16Low];
+
+    /// The name in session descriptors and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gf16Low => "gf16-low",
+        }
     }
-    /// FEC instance id in EXT_FTI.
-    pub fn fec_instance(self) -> u16 {
-        0x4C43
+
+    /// The codec of a [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+
+    /// The FEC instance id under FEC Encoding ID 129. Not registered: the name
+    /// in the session descriptor is what decides.
+    pub const fn fec_instance(self) -> u16 {
+        match self {
+            Self::Gf16Low => 0xb35d,
+        }
+    }
+
+    /// The codec of a [`fec_instance`](Self::fec_instance).
+    pub fn from_fec_instance(id: u16) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|codec| codec.fec_instance() == id)
+    }
+
+    /// Most source symbols a block can have.
+    pub const fn max_block_len(self) -> usize {
+        match self {
+            Self::Gf16Low => 1 << 15,
+        }
+    }
+
+    /// Most parity symbols that a block of `block_len` sources can have; with
+    /// them every encoding symbol id still fits 16 bits. 0 if there is no such
+    /// block.
+    pub const fn max_parity(self, block_len: usize) -> usize {
+        if block_len == 0 || block_len > self.max_block_len() {
+            return 0;
+        }
+        match self {
+            Self::Gf16Low => (1 << 16) - block_len.next_power_of_two(),
+        }
+    }
+
+    /// Checks `symbol_bytes`: at least 2, even. Multiples of 64 are processed
+    /// without remainder and are what to use.
+    fn check_symbol_bytes(self, symbol_bytes: usize) -> Result<(), FecError> {
+        if symbol_bytes == 0 || !symbol_bytes.is_multiple_of(2) {
+            return Err(FecError::SymbolBytes { got: symbol_bytes });
+        }
+        Ok(())
+    }
+
+    fn check_block_len(self, block_len: usize) -> Result<(), FecError> {
+        if block_len == 0 || block_len > self.max_block_len() {
+            return Err(FecError::BlockLen {
+                limit: self.max_block_len(),
+                got: block_len,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks that parity `..end` exists.
+    fn check_parity(self, block_len: usize, end: usize) -> Result<(), FecError> {
+        let limit = self.max_parity(block_len);
+        if end > limit {
+            return Err(FecError::Parity { limit, got: end });
+        }
+        Ok(())
     }
 }
 
-/// Error.
-#[derive(Debug, thiserror::Error)]
+/// Why a block could not be coded.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum FecError {
-    /// Refused.
-    #[error("erasure code: {0}")]
-    Codec(#[from] reed_solomon_simd::Error),
+    /// Symbols must have an even number of bytes and at least two.
+    #[error("symbols of {got} bytes, expected an even number above zero")]
+    SymbolBytes {
+        /// Bytes asked for.
+        got: usize,
+    },
+    /// A block length that the codec does not have.
+    #[error("block of {got} symbols, the codec takes 1 to {limit}")]
+    BlockLen {
+        /// Longest block.
+        limit: usize,
+        /// Symbols of this one.
+        got: usize,
+    },
+    /// More parity than the codec has for a block of this length.
+    #[error("{got} parity symbols, the codec has {limit} for this block")]
+    Parity {
+        /// Number of parity symbols there are.
+        limit: usize,
+        /// Number that the request or the highest index amounts to.
+        got: usize,
+    },
+    /// A source index outside the block.
+    #[error("source {got} in a block of {limit}")]
+    SourceIndex {
+        /// Symbols of the block.
+        limit: usize,
+        /// Index given.
+        got: usize,
+    },
+    /// A source longer than a symbol, or parity of another length.
+    #[error("{got} bytes in a symbol of {limit}")]
+    SymbolLength {
+        /// Bytes of a symbol.
+        limit: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// The same symbol was given twice.
+    #[error("symbol {index} was given twice")]
+    Duplicate {
+        /// Index among the sources or among the parity.
+        index: usize,
+    },
+    /// Fewer symbols than the block has sources.
+    #[error("{got} symbols, the block takes {limit}")]
+    TooFew {
+        /// Symbols of the block.
+        limit: usize,
+        /// Symbols given, sources and parity.
+        got: usize,
+    },
+    /// A refusal by the library that this crate's own checks should have made.
+    #[error("codec: {0}")]
+    Codec(reed_solomon_simd::Error),
 }
 
-/// Encoder.
-pub struct Encoder {
-    symbol_bytes: usize,
-    inner: Option<LowRateEncoder<DefaultEngine>>,
-    pad: Vec<u8>,
-}
-
-impl std::fmt::Debug for Encoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").finish_non_exhaustive()
+impl From<reed_solomon_simd::Error> for FecError {
+    fn from(error: reed_solomon_simd::Error) -> Self {
+        use reed_solomon_simd::Error;
+        match error {
+            Error::DuplicateOriginalShardIndex { index }
+            | Error::DuplicateRecoveryShardIndex { index } => Self::Duplicate { index },
+            other => Self::Codec(other),
+        }
     }
 }
 
-impl Encoder {
-    /// New.
-    pub fn new(_codec: Codec, symbol_bytes: usize) -> Encoder {
-        Encoder { symbol_bytes, inner: None, pad: vec![0; symbol_bytes] }
+/// `bytes` as a whole symbol, in `padded` if it is short.
+fn whole<'s>(bytes: &'s [u8], padded: &'s mut [u8]) -> Result<&'s [u8], FecError> {
+    if bytes.len() == padded.len() {
+        return Ok(bytes);
     }
-    /// Parity.
-    pub fn parity<'a>(
-        &mut self,
-        sources: impl ExactSizeIterator<Item = &'a [u8]>,
-        parity: Range<usize>,
-        mut sink: impl FnMut(usize, &[u8]),
-    ) -> Result<(), FecError> {
-        if parity.is_empty() {
-            return Ok(());
-        }
-        let (k, r) = (sources.len(), parity.end);
-        let encoder = match &mut self.inner {
-            Some(encoder) => {
-                encoder.reset(k, r, self.symbol_bytes)?;
-                encoder
-            }
-            None => self.inner.insert(LowRateEncoder::new(k, r, self.symbol_bytes, DefaultEngine::new(), None)?),
-        };
-        for source in sources {
-            if source.len() == self.symbol_bytes {
-                encoder.add_original_shard(source)?;
-            } else {
-                self.pad.fill(0);
-                self.pad[..source.len()].copy_from_slice(source);
-                encoder.add_original_shard(&self.pad)?;
-            }
-        }
-        let result = encoder.encode()?;
-        for index in parity {
-            if let Some(shard) = result.recovery(index) {
-                sink(index, shard);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Decoder.
-pub struct Decoder {
-    symbol_bytes: usize,
-    inner: Option<LowRateDecoder<DefaultEngine>>,
-    pad: Vec<u8>,
-}
-
-impl std::fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").finish_non_exhaustive()
-    }
-}
-
-impl Decoder {
-    /// New.
-    pub fn new(_codec: Codec, symbol_bytes: usize) -> Decoder {
-        Decoder { symbol_bytes, inner: None, pad: vec![0; symbol_bytes] }
-    }
-    /// Restore.
-    pub fn restore<'a>(
-        &mut self,
-        block_len: usize,
-        sources: impl Iterator<Item = (usize, &'a [u8])>,
-        parity: impl Iterator<Item = (usize, &'a [u8])>,
-        mut sink: impl FnMut(usize, &[u8]),
-    ) -> Result<(), FecError> {
-        let parity: Vec<_> = parity.collect();
-        let r = parity.iter().map(|(i, _)| i + 1).max().unwrap_or(1);
-        let decoder = match &mut self.inner {
-            Some(decoder) => {
-                decoder.reset(block_len, r, self.symbol_bytes)?;
-                decoder
-            }
-            None => self.inner.insert(LowRateDecoder::new(block_len, r, self.symbol_bytes, DefaultEngine::new(), None)?),
-        };
-        for (index, source) in sources {
-            if source.len() == self.symbol_bytes {
-                decoder.add_original_shard(index, source)?;
-            } else {
-                self.pad.fill(0);
-                self.pad[..source.len()].copy_from_slice(source);
-                decoder.add_original_shard(index, &self.pad)?;
-            }
-        }
-        for (index, shard) in parity {
-            decoder.add_recovery_shard(index, shard)?;
-        }
-        let result = decoder.decode()?;
-        for (index, shard) in result.restored_original_iter() {
-            sink(index, shard);
-        }
-        Ok(())
-    }
+    let limit = padded.len();
+    let Some((head, tail)) = padded.split_at_mut_checked(bytes.len()) else {
+        return Err(FecError::SymbolLength {
+            limit,
+            got: bytes.len(),
+        });
+    };
+    head.copy_from_slice(bytes);
+    tail.fill(0);
+    Ok(padded)
 }

@@ -149,7 +149,9 @@ impl<'a> Ack<'a> {
         })
     }
 
-    /// The watermark that an ACK(FLUSH) confirms.
+    /// The watermark that an ACK(FLUSH) confirms. Compare object, `sbn` and
+    /// `esi` only: libnorm 1.5.9 puts the length of the object's longest block
+    /// in `block_len`, whatever FLUSH said.
     pub fn watermark(&self) -> Result<Item, WireError> {
         item_parse(self.payload)
     }

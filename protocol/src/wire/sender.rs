@@ -48,6 +48,9 @@ impl SenderWord {
     }
 }
 
+/// Fixed part, extensions and payload of a message.
+pub(super) type Parts<'a, const N: usize> = (&'a [u8; N], &'a [u8], &'a [u8]);
+
 /// The first eight bytes of a message, with `hdr_len` checked against the
 /// datagram.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +92,7 @@ impl Common {
     pub(super) fn split<'a, const N: usize>(
         &self,
         bytes: &'a [u8],
-    ) -> Result<(&'a [u8; N], &'a [u8], &'a [u8]), WireError> {
+    ) -> Result<Parts<'a, N>, WireError> {
         let (header, payload) =
             bytes
                 .split_at_checked(self.header_bytes)

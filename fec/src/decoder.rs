@@ -1,0 +1,128 @@
+//! Any `k` symbols to the missing sources.
+
+use std::fmt;
+
+use reed_solomon_simd::engine::DefaultEngine;
+use reed_solomon_simd::rate::{LowRateDecoder, RateDecoder};
+
+use crate::{Codec, FecError, whole};
+
+/// Restores missing sources, block after block, in the same work space.
+pub struct Decoder {
+    codec: Codec,
+    inner: LowRateDecoder<DefaultEngine>,
+    /// One symbol, for sources that are short. Its length is `symbol_bytes`.
+    padded: Vec<u8>,
+    /// Parity indices of the block at hand.
+    indices: Vec<usize>,
+}
+
+impl Decoder {
+    /// A decoder of symbols of `symbol_bytes`: even, best a multiple of 64.
+    ///
+    /// The first one in a process builds tables of 8 MiB.
+    pub fn new(codec: Codec, symbol_bytes: usize) -> Result<Self, FecError> {
+        codec.check_symbol_bytes(symbol_bytes)?;
+        let inner = LowRateDecoder::new(1, 1, symbol_bytes, DefaultEngine::new(), None)?;
+        Ok(Self {
+            codec,
+            inner,
+            padded: vec![0; symbol_bytes],
+            indices: Vec::new(),
+        })
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Bytes of a symbol.
+    pub fn symbol_bytes(&self) -> usize {
+        self.padded.len()
+    }
+
+    /// Restores a block of `block_len` sources from those that are present and
+    /// from parity, each given once with its index, and hands every missing
+    /// source to `sink`, in order, with its index and at full symbol length.
+    ///
+    /// A source shorter than a symbol counts as padded with zeros; parity has
+    /// full length. Of the parity only as much is used as sources are missing,
+    /// lowest indices first. Both iterators are gone through twice, since the
+    /// transform has to be sized before the first symbol is put in.
+    ///
+    /// The work hardly depends on how much is missing. It grows with the
+    /// block length rounded up to a power of two plus the highest parity index
+    /// that is used, all rounded up to a power of two: a block of 512 with
+    /// parity up to index 511 takes a transform of 1,024 symbols, with parity
+    /// index 512 one of 2,048. So send parity from the lowest index on. Work
+    /// space: that many symbols, and 128 KiB of stack.
+    pub fn restore<'a>(
+        &mut self,
+        block_len: usize,
+        sources: impl Iterator<Item = (usize, &'a [u8])> + Clone,
+        parity: impl Iterator<Item = (usize, &'a [u8])> + Clone,
+        mut sink: impl FnMut(usize, &[u8]),
+    ) -> Result<(), FecError> {
+        self.codec.check_block_len(block_len)?;
+        self.indices.clear();
+        self.indices.extend(parity.clone().map(|(index, _)| index));
+        self.indices.sort_unstable();
+        let highest = self
+            .indices
+            .last()
+            .map_or(0, |index| index.saturating_add(1));
+        self.codec.check_parity(block_len, highest)?;
+
+        let missing = block_len.saturating_sub(sources.clone().count());
+        let used = self.indices.len().min(missing);
+        let end = self.indices[..used].last().map_or(1, |index| index + 1);
+        self.inner.reset(block_len, end, self.padded.len())?;
+        let mut got = 0;
+        for (index, source) in sources {
+            if index >= block_len {
+                return Err(FecError::SourceIndex {
+                    limit: block_len,
+                    got: index,
+                });
+            }
+            self.inner
+                .add_original_shard(index, whole(source, &mut self.padded)?)?;
+            got += 1;
+        }
+        if got == block_len {
+            return Ok(());
+        }
+        let limit = self.padded.len();
+        for (index, symbol) in parity.filter(|(index, _)| *index < end) {
+            if symbol.len() != limit {
+                return Err(FecError::SymbolLength {
+                    limit,
+                    got: symbol.len(),
+                });
+            }
+            self.inner.add_recovery_shard(index, symbol)?;
+            got += 1;
+        }
+        if got < block_len {
+            return Err(FecError::TooFew {
+                limit: block_len,
+                got,
+            });
+        }
+        let result = self.inner.decode()?;
+        result
+            .restored_original_iter()
+            .for_each(|(index, symbol)| sink(index, symbol));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("codec", &self.codec)
+            .field("symbol_bytes", &self.padded.len())
+            .finish_non_exhaustive()
+    }
+}
