@@ -39,17 +39,26 @@ pub struct Failure {
 impl Failure {
     /// The user asked for something that cannot be.
     pub fn usage(message: String) -> Failure {
-        Failure { exit: Exit::Usage, message }
+        Failure {
+            exit: Exit::Usage,
+            message,
+        }
     }
 
     /// Something that should have worked did not.
     pub fn internal(error: impl Display) -> Failure {
-        Failure { exit: Exit::Usage, message: error.to_string() }
+        Failure {
+            exit: Exit::Usage,
+            message: error.to_string(),
+        }
     }
 
     /// Something does not verify.
     pub fn verification(message: String) -> Failure {
-        Failure { exit: Exit::Verification, message }
+        Failure {
+            exit: Exit::Verification,
+            message,
+        }
     }
 }
 
@@ -59,15 +68,25 @@ impl From<NetError> for Failure {
             NetErrorKind::Path => Exit::Path,
             NetErrorKind::Usage | NetErrorKind::Internal => Exit::Usage,
         };
-        Failure { exit, message: error.to_string() }
+        Failure {
+            exit,
+            message: error.to_string(),
+        }
     }
 }
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Failure {
         let changed = matches!(error, ImageError::Changed { .. });
-        let exit = if changed { Exit::Verification } else { Exit::Usage };
-        Failure { exit, message: error.to_string() }
+        let exit = if changed {
+            Exit::Verification
+        } else {
+            Exit::Usage
+        };
+        Failure {
+            exit,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -76,7 +95,10 @@ impl From<PushError> for Failure {
         match error {
             PushError::Net(error) => error.into(),
             PushError::Image(error) => error.into(),
-            error => Failure { exit: Exit::Usage, message: error.to_string() },
+            error => Failure {
+                exit: Exit::Usage,
+                message: error.to_string(),
+            },
         }
     }
 }

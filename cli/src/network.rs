@@ -30,7 +30,9 @@ pub struct NetworkArgs {
 impl NetworkArgs {
     /// The group and the interface to use.
     pub fn resolve(&self) -> Result<(SocketAddr, Interface), Failure> {
-        let group = self.group.unwrap_or(if self.ipv6 { GROUP_V6 } else { GROUP_V4 });
+        let group = self
+            .group
+            .unwrap_or(if self.ipv6 { GROUP_V6 } else { GROUP_V4 });
         if !group.is_multicast() {
             return Err(linecast_net::NetError::NotMulticast(group).into());
         }

@@ -28,21 +28,29 @@ pub struct Progress {
 }
 
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
-const TEMPLATE: &str = "{prefix} {bar:30} {percent:>3}%  {bytes} of {total_bytes}  eta {eta}\n{msg}";
+const TEMPLATE: &str =
+    "{prefix} {bar:30} {percent:>3}%  {bytes} of {total_bytes}  eta {eta}\n{msg}";
 
 impl Progress {
     /// Progress of an image of `size` bytes.
     pub fn new(mode: ProgressMode, name: &str, size: u64) -> Progress {
         let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
         let bar = live.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr_with_hz(4));
+            let bar =
+                ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr_with_hz(4));
             if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
                 bar.set_style(style.progress_chars("#>-"));
             }
             bar.set_prefix(name.to_owned());
             bar
         });
-        Progress { bar, plain: mode == ProgressMode::Plain, printed: None, size, data_since: None }
+        Progress {
+            bar,
+            plain: mode == ProgressMode::Plain,
+            printed: None,
+            size,
+            data_since: None,
+        }
     }
 
     /// Called about ten times a second.
@@ -56,7 +64,11 @@ impl Progress {
             bar.set_message(message);
         } else if self.plain && self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
             self.printed = Some(Instant::now());
-            eprintln!("linecast: {:3.0}%  {}  {message}", part * 100.0, HumanBytes(bytes));
+            eprintln!(
+                "linecast: {:3.0}%  {}  {message}",
+                part * 100.0,
+                HumanBytes(bytes)
+            );
         }
     }
 
@@ -65,12 +77,17 @@ impl Progress {
         let count = |test: fn(&Member) -> bool| members.iter().filter(|m| test(m)).count();
         let complete = count(|m| m.state == MemberState::Complete);
         let best = members.iter().map(|m| m.leaves_verified).max().unwrap_or(0);
-        let slow = members.iter().filter(|m| m.is_open() && m.leaves_verified + 64 < best / 10 * 9).count();
+        let slow = members
+            .iter()
+            .filter(|m| m.is_open() && m.leaves_verified + 64 < best / 10 * 9)
+            .count();
         let heard = sender.feedback();
         if sender.phase() >= Phase::Sending {
             self.data_since.get_or_insert_with(Instant::now);
         }
-        let seconds = self.data_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let seconds = self
+            .data_since
+            .map_or(0.0, |since| since.elapsed().as_secs_f64());
         let sent = totals.symbols.source + totals.symbols.parity + totals.symbols.repair;
         let mbit = sent as f64 * self.size as f64 * 8e-6 / sender.image_symbols().max(1) as f64;
         let rate = if seconds > 0.0 { mbit / seconds } else { 0.0 };

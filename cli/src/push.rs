@@ -67,7 +67,12 @@ pub struct PushArgs {
     #[arg(long, conflicts_with = "manifest")]
     name: Option<String>,
     /// Version counter in the manifest
-    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "manifest")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "N",
+        conflicts_with = "manifest"
+    )]
     release_version: u64,
     /// Print the report as one JSON object on the last line
     #[arg(long)]
@@ -126,15 +131,24 @@ pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Resul
     }
     let mut progress = Progress::new(args.progress, &release.manifest.name, release.hash.size);
     let prepared = started.elapsed();
-    let result = push::push(&config, release, &identity()?, interrupted, &mut |sender, totals| {
-        progress.update(sender, totals);
-    });
+    let result = push::push(
+        &config,
+        release,
+        &identity()?,
+        interrupted,
+        &mut |sender, totals| {
+            progress.update(sender, totals);
+        },
+    );
     progress.finish();
     let mut report = result?;
     report.elapsed_ms.prepare = prepared.as_secs_f64() * 1e3;
     report.elapsed_ms.total = started.elapsed().as_secs_f64() * 1e3;
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(Failure::internal)?);
+        println!(
+            "{}",
+            serde_json::to_string(&report).map_err(Failure::internal)?
+        );
     } else {
         crate::table::push_report(&report);
     }
@@ -194,18 +208,32 @@ fn release(args: &PushArgs) -> Result<Release, Failure> {
             linecast_protocol::hex(&manifest.root_b3),
         )));
     }
-    Ok(Release { image, stamp, hash, manifest, manifest_bytes, signature, signer })
+    Ok(Release {
+        image,
+        stamp,
+        hash,
+        manifest,
+        manifest_bytes,
+        signature,
+        signer,
+    })
 }
 
-type Signed = (Manifest, Vec<u8>, Vec<u8>, linecast_protocol::key::PublicKey);
+type Signed = (
+    Manifest,
+    Vec<u8>,
+    Vec<u8>,
+    linecast_protocol::key::PublicKey,
+);
 
 fn signed(path: &Path) -> Result<Signed, Failure> {
     let bytes = read(path)?;
     let mut sig = path.as_os_str().to_owned();
     sig.push(".sig");
     let signature = read(Path::new(&sig))?;
-    let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
-        .map_err(|error| Failure::verification(format!("{}: {error}", Path::new(&sig).display())))?;
+    let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes).map_err(|error| {
+        Failure::verification(format!("{}: {error}", Path::new(&sig).display()))
+    })?;
     Ok((Manifest::parse(&bytes)?, bytes, signature, signer))
 }
 
@@ -215,9 +243,16 @@ fn sign(args: &PushArgs, hash: &linecast_engine::image::ImageHash) -> Result<Sig
             .map_err(|error| Failure::usage(format!("key {}: {error}", path.display())))?,
         None => SigningKey::from_seed(random()?),
     };
-    let file_name = args.image.file_name().map(|name| name.to_string_lossy().into_owned());
+    let file_name = args
+        .image
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let manifest = Manifest {
-        name: args.name.clone().or(file_name).unwrap_or_else(|| "image".into()),
+        name: args
+            .name
+            .clone()
+            .or(file_name)
+            .unwrap_or_else(|| "image".into()),
         version: args.release_version,
         hardware: Vec::new(),
         size_bytes: hash.size,
@@ -250,7 +285,8 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

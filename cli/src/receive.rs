@@ -61,8 +61,9 @@ pub struct ReceiveArgs {
 pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure> {
     let trust = match &args.trust {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", path.display()))
+            })?;
             let set = TrustSet::parse(&text)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             Some(set)
@@ -90,7 +91,10 @@ pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure
     let (report, result) = receive(&config, target, interrupted, &mut |p| shown.update(p));
     shown.finish();
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(Failure::internal)?);
+        println!(
+            "{}",
+            serde_json::to_string(&report).map_err(Failure::internal)?
+        );
     } else if let (Some(image), Some(path)) = (&report.image, &report.path) {
         println!(
             "{path}: {} bytes of {}, version {}, signed by {} (trust: {}), verified",
@@ -109,13 +113,22 @@ fn failure(error: ReceiveError) -> Failure {
         ReceiveError::Refused(_) | ReceiveError::ImageChanged => Exit::Verification,
         ReceiveError::NoSession { .. } | ReceiveError::SenderGone(..) => Exit::NoneSucceeded,
         ReceiveError::Interrupted(_) => Exit::Interrupted,
-        ReceiveError::Stage(_) | ReceiveError::Symbol(_) | ReceiveError::Receive { .. } => Exit::Usage,
+        ReceiveError::Stage(_) | ReceiveError::Symbol(_) | ReceiveError::Receive { .. } => {
+            Exit::Usage
+        }
     };
-    Failure { exit, message: error.to_string() }
+    Failure {
+        exit,
+        message: error.to_string(),
+    }
 }
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "device".into() } else { name.into() }
+    if name.is_empty() {
+        "device".into()
+    } else {
+        name.into()
+    }
 }

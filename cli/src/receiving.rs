@@ -18,14 +18,19 @@ impl Shown {
         let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
         let bar = live.then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
-            let template = "{prefix} {bar:30} {percent:>3}% verified  {bytes} of {total_bytes}  {msg}";
+            let template =
+                "{prefix} {bar:30} {percent:>3}% verified  {bytes} of {total_bytes}  {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("#>-"));
             }
             bar.set_prefix("waiting");
             bar
         });
-        Shown { bar, quiet: mode == ProgressMode::None, refused: None }
+        Shown {
+            bar,
+            quiet: mode == ProgressMode::None,
+            refused: None,
+        }
     }
 
     /// Called about twenty times a second.

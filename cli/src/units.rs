@@ -22,9 +22,13 @@ impl Rate {
 }
 
 fn split(text: &str) -> Result<(f64, &str), String> {
-    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let at = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} does not start with a number"))?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} does not start with a number"))?;
     Ok((number, unit.trim()))
 }
 
@@ -76,8 +80,12 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// A percentage.
 pub fn percent(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').ok_or_else(|| format!("{text:?} does not end with %"))?;
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} is not a percentage"))?;
+    let number = text
+        .strip_suffix('%')
+        .ok_or_else(|| format!("{text:?} does not end with %"))?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} is not a percentage"))?;
     if !(0.0..=100.0).contains(&number) {
         return Err(format!("{text}: must be 0% to 100%"));
     }

@@ -95,7 +95,12 @@ impl HeaderFields {
         DataHeader {
             sequence: 0,
             source_id: self.source_id,
-            sender: SenderWord { instance_id: self.instance_id, grtt: 0, backoff: 0, gsize: 0 },
+            sender: SenderWord {
+                instance_id: self.instance_id,
+                grtt: 0,
+                backoff: 0,
+                gsize: 0,
+            },
             flags: 0,
             toi,
             id,
@@ -128,6 +133,9 @@ pub struct Encoder {
 
 impl Encoder {
     /// An encoder that takes `orders` and serves `lanes`.
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbol size.
     pub fn new(
         source: Source,
         header: HeaderFields,
@@ -135,10 +143,11 @@ impl Encoder {
         shared: Arc<Shared>,
         orders: Receiver<Order>,
         lanes: Vec<LaneQueues>,
-    ) -> Encoder {
+    ) -> Result<Encoder, FecError> {
         let shape = *source.shape();
-        Encoder {
-            fec: Fec::new(Codec::Gf16Low, shape.image.symbol_bytes().into()),
+        let fec = Fec::new(Codec::Gf16Low, shape.image.symbol_bytes().into())?;
+        Ok(Encoder {
+            fec,
             source,
             shape,
             header,
@@ -149,7 +158,7 @@ impl Encoder {
             passes: VecDeque::new(),
             repairs: VecDeque::new(),
             block: Vec::new(),
-        }
+        })
     }
 
     /// Runs until it is stopped or the session hangs up.
@@ -162,10 +171,14 @@ impl Encoder {
             while let Ok(order) = self.orders.try_recv() {
                 self.take(order);
             }
-            if repair.is_empty() && let Some(order) = self.repairs.pop_front() {
+            if repair.is_empty()
+                && let Some(order) = self.repairs.pop_front()
+            {
                 repair = self.encode_repair(order)?;
             }
-            if first.is_empty() && let Some((toi, sbn)) = self.next_first() {
+            if first.is_empty()
+                && let Some((toi, sbn)) = self.next_first()
+            {
                 first = self.encode_first(toi, sbn)?;
             }
             let pushed = [
@@ -235,12 +248,23 @@ impl Encoder {
             parity: if counted { parity.into() } else { 0 },
             repair: 0,
         };
-        batch.end_with(Sent { toi, sbn, parity_end: parity, first: true, symbols });
+        batch.end_with(Sent {
+            toi,
+            sbn,
+            parity_end: parity,
+            first: true,
+            symbols,
+        });
         Ok(batch)
     }
 
     fn encode_repair(&mut self, order: RepairOrder) -> Result<Batch, EncodeError> {
-        let RepairOrder { toi, sbn, first, count } = order;
+        let RepairOrder {
+            toi,
+            sbn,
+            first,
+            count,
+        } = order;
         let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
             return Ok(Batch::default());
         };
@@ -253,30 +277,42 @@ impl Encoder {
             batch.append(self.encode(toi, sbn, first.max(len)..end)?);
         }
         let counted = toi == linecast_protocol::offer::IMAGE_TOI;
-        let symbols =
-            Symbols { repair: if counted { count.into() } else { 0 }, ..Symbols::default() };
-        batch.end_with(Sent { toi, sbn, parity_end: end.saturating_sub(len), first: false, symbols });
+        let symbols = Symbols {
+            repair: if counted { count.into() } else { 0 },
+            ..Symbols::default()
+        };
+        batch.end_with(Sent {
+            toi,
+            sbn,
+            parity_end: end.saturating_sub(len),
+            first: false,
+            symbols,
+        });
         Ok(batch)
     }
 
     /// Trains with symbols `esis` of a block: all sources, or all parity.
-    fn encode(
-        &mut self,
-        toi: u16,
-        sbn: u32,
-        esis: Range<u16>,
-    ) -> Result<Batch, EncodeError> {
-        let Some(layout) = self.shape.layout(toi).copied() else { return Ok(Batch::default()) };
+    fn encode(&mut self, toi: u16, sbn: u32, esis: Range<u16>) -> Result<Batch, EncodeError> {
+        let Some(layout) = self.shape.layout(toi).copied() else {
+            return Ok(Batch::default());
+        };
         if esis.is_empty() {
             return Ok(Batch::default());
         }
         let (header, shape) = (self.header, self.shape);
         let head = |esi| {
-            let id = PayloadId { sbn, block_len: layout.block_len(sbn), esi };
+            let id = PayloadId {
+                sbn,
+                block_len: layout.block_len(sbn),
+                esi,
+            };
             header.data(&shape, toi, id)
         };
         self.source.read_block(toi, sbn, &mut self.block)?;
-        let mut filler = Filler { pool: &self.pool, batch: Batch::default() };
+        let mut filler = Filler {
+            pool: &self.pool,
+            batch: Batch::default(),
+        };
         let len = layout.block_len(sbn);
         let width = usize::from(layout.symbol_bytes());
         if esis.start < len {
@@ -347,7 +383,11 @@ impl Batch {
         let Some(lane) = self.lane else { return false };
         let mut any = false;
         while let Some(train) = self.trains.pop_front() {
-            let ends = if self.trains.is_empty() { self.ends } else { None };
+            let ends = if self.trains.is_empty() {
+                self.ends
+            } else {
+                None
+            };
             match queue(lane).try_send(Work { train, ends }) {
                 Ok(()) => any = true,
                 Err(refused) => {

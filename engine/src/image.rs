@@ -85,16 +85,30 @@ impl Image {
     /// # Errors
     /// It is missing, unreadable, or of another kind.
     pub fn open(path: &Path) -> Result<Image, ImageError> {
-        let failed = |source| ImageError::Open { path: path.to_path_buf(), source };
+        let failed = |source| ImageError::Open {
+            path: path.to_path_buf(),
+            source,
+        };
         // Opening a FIFO would block: look at what it is first.
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
-            let kind = if kind.is_dir() { "a directory" } else { "a special file" };
-            return Err(ImageError::Kind { path: path.to_path_buf(), kind });
+            let kind = if kind.is_dir() {
+                "a directory"
+            } else {
+                "a special file"
+            };
+            return Err(ImageError::Kind {
+                path: path.to_path_buf(),
+                kind,
+            });
         }
         let mut file = File::open(path).map_err(failed)?;
         let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Image { path: path.to_path_buf(), file, size })
+        Ok(Image {
+            path: path.to_path_buf(),
+            file,
+            size,
+        })
     }
 
     /// Bytes of the image.
@@ -115,9 +129,16 @@ impl Image {
         self.file.read_exact_at(buffer, offset).map_err(|source| {
             let path = self.path.clone();
             if source.kind() == io::ErrorKind::UnexpectedEof {
-                ImageError::Changed { path, what: "it became shorter" }
+                ImageError::Changed {
+                    path,
+                    what: "it became shorter",
+                }
             } else {
-                ImageError::Read { path, offset, source }
+                ImageError::Read {
+                    path,
+                    offset,
+                    source,
+                }
             }
         })
     }
@@ -134,19 +155,27 @@ impl Image {
         thread::scope(|scope| {
             let parts = leaves.chunks_mut(share as usize * HASH_BYTES).enumerate();
             let workers: Vec<_> = parts
-                .map(|(part, hashes)| scope.spawn(move || self.hash_part(part as u64 * share, hashes)))
+                .map(|(part, hashes)| {
+                    scope.spawn(move || self.hash_part(part as u64 * share, hashes))
+                })
                 .collect();
-            workers.into_iter().try_for_each(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
+            workers
+                .into_iter()
+                .try_for_each(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
         })?;
         stamp.unchanged(self)?;
         let root = match tree::root(self.size, &leaves) {
             Ok(root) => root,
             Err(error) => unreachable!("one hash for each leaf: {error}"),
         };
-        Ok(ImageHash { size: self.size, root, leaves })
+        Ok(ImageHash {
+            size: self.size,
+            root,
+            leaves,
+        })
     }
 
     fn hash_part(&self, first: u64, hashes: &mut [u8]) -> Result<(), ImageError> {
@@ -175,8 +204,11 @@ impl Image {
     /// The kernel does not tell.
     pub fn stamp(&self) -> Result<Stamp, ImageError> {
         let metadata = self.file.metadata();
-        let metadata = metadata
-            .map_err(|source| ImageError::Read { path: self.path.clone(), offset: 0, source })?;
+        let metadata = metadata.map_err(|source| ImageError::Read {
+            path: self.path.clone(),
+            offset: 0,
+            source,
+        })?;
         Ok(Stamp::of(&metadata))
     }
 }
@@ -208,7 +240,10 @@ impl Stamp {
         } else {
             return Ok(());
         };
-        Err(ImageError::Changed { path: image.path.clone(), what })
+        Err(ImageError::Changed {
+            path: image.path.clone(),
+            what,
+        })
     }
 }
 
@@ -230,7 +265,11 @@ mod tests {
             let (_file, image) = image_of(&bytes);
             for threads in [1, 2, 7] {
                 let hash = image.hash(threads).unwrap();
-                assert_eq!(hash.root, *blake3::hash(&bytes).as_bytes(), "{size} by {threads}");
+                assert_eq!(
+                    hash.root,
+                    *blake3::hash(&bytes).as_bytes(),
+                    "{size} by {threads}"
+                );
             }
         }
     }
@@ -241,7 +280,10 @@ mod tests {
         let stamp = image.stamp().unwrap();
         stamp.unchanged(&image).unwrap();
         std::fs::write(file.path(), [8; 100_001]).unwrap();
-        assert!(matches!(stamp.unchanged(&image), Err(ImageError::Changed { .. })));
+        assert!(matches!(
+            stamp.unchanged(&image),
+            Err(ImageError::Changed { .. })
+        ));
     }
 
     #[test]
@@ -250,6 +292,9 @@ mod tests {
         let missing = Image::open(&dir.path().join("fw.img")).unwrap_err();
         assert!(missing.to_string().contains("fw.img"));
         let directory = Image::open(dir.path()).unwrap_err();
-        assert!(directory.to_string().contains("is a directory"), "{directory}");
+        assert!(
+            directory.to_string().contains("is a directory"),
+            "{directory}"
+        );
     }
 }

@@ -107,7 +107,18 @@ pub fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         path: String::new(),
         fallback: None,
     };
-    let LaneParts { lane, lanes, first, repair, sent, shared, pool, socket, io, ipv6 } = parts;
+    let LaneParts {
+        lane,
+        lanes,
+        first,
+        repair,
+        sent,
+        shared,
+        pool,
+        socket,
+        io,
+        ipv6,
+    } = parts;
     let rate = shared.rate_bps();
     let mut lane = Lane {
         pacer: Pacer::new(rate, burst_bytes(rate)),
@@ -145,7 +156,9 @@ fn burst_bytes(rate_bps: u64) -> u64 {
 impl Lane {
     fn next(&mut self) -> Option<(Class, Work)> {
         let (first, repair) = (&self.first, &self.repair);
-        let class = self.share.choose(!first.is_empty(), false, !repair.is_empty())?;
+        let class = self
+            .share
+            .choose(!first.is_empty(), false, !repair.is_empty())?;
         let queue = if class == Class::First { first } else { repair };
         Some((class, queue.try_recv().ok()?))
     }
@@ -213,7 +226,11 @@ impl Lane {
     /// Writes what is only known at departure into every header.
     fn number(&mut self, class: Class, train: &mut TrainBuffer) {
         let word = self.shared.header();
-        let flags = if class == Class::Repair { wire::flag::REPAIR } else { 0 };
+        let flags = if class == Class::Repair {
+            wire::flag::REPAIR
+        } else {
+            0
+        };
         for packet in 0..train.len_packets() {
             let sequence = self.position as u16;
             self.position += 1;
@@ -272,7 +289,10 @@ impl Lane {
         let counters = self.transmitter.counters();
         self.report.syscalls = counters.syscalls;
         self.report.path = self.transmitter.path().to_string();
-        self.report.fallback = self.transmitter.fallback_reason().map(|reason| reason.to_string());
+        self.report.fallback = self
+            .transmitter
+            .fallback_reason()
+            .map(|reason| reason.to_string());
         Ok(())
     }
 }

@@ -131,11 +131,20 @@ const HEADERS_BYTES: usize = 40 + 8 + DATA_HEADER_BYTES;
 /// # Errors
 /// The MTU is too small for any symbol, or for the size asked for.
 pub fn symbol_bytes(interface: &Interface, asked: Option<u16>) -> Result<u16, PushError> {
-    let limit = (interface.mtu as usize).saturating_sub(HEADERS_BYTES).min(8_896) / 64 * 64;
+    let limit = (interface.mtu as usize)
+        .saturating_sub(HEADERS_BYTES)
+        .min(8_896)
+        / 64
+        * 64;
     let got = asked.map_or(limit, usize::from);
     if got == 0 || got > limit {
         let (mtu, interface) = (interface.mtu, interface.name.clone());
-        return Err(PushError::SymbolBytes { limit, got, mtu, interface });
+        return Err(PushError::SymbolBytes {
+            limit,
+            got,
+            mtu,
+            interface,
+        });
     }
     Ok(got as u16)
 }
@@ -200,7 +209,14 @@ pub fn push(
     })?;
     let started = now();
     let sender = Sender::new(started, sender_config(config, identity, shape, session_key));
-    let stage = Stage { config, shape, header, sockets, session_object, interrupted };
+    let stage = Stage {
+        config,
+        shape,
+        header,
+        sockets,
+        session_object,
+        interrupted,
+    };
     let mut facts = Facts::new(config, &shape, &release, started);
     let source = Source::new(release.image, release.stamp, release.hash.leaves, shape);
     stage.run(sender, source, &mut facts, observe)?;
@@ -213,7 +229,10 @@ fn sender_config(
     shape: SessionShape,
     session_key: SigningKey,
 ) -> SenderConfig {
-    let speed = config.interface.speed_mbit.map(|mbit| u64::from(mbit) * 1_000_000);
+    let speed = config
+        .interface
+        .speed_mbit
+        .map(|mbit| u64::from(mbit) * 1_000_000);
     SenderConfig {
         source_id: identity.source_id,
         instance_id: identity.instance_id,
@@ -253,7 +272,11 @@ fn session_packets(
             },
             flags: 0,
             toi: SESSION_TOI,
-            id: PayloadId { sbn: 0, block_len: len, esi },
+            id: PayloadId {
+                sbn: 0,
+                block_len: len,
+                esi,
+            },
             fti: Some(Fti {
                 object_size: object.len() as u64,
                 fec_instance: header.fec_instance,
@@ -266,12 +289,19 @@ fn session_packets(
         head.emit(&mut bytes);
         [&bytes, symbol].concat()
     };
-    let mut packets: Vec<Vec<u8>> =
-        sources.iter().enumerate().map(|(esi, symbol)| packet(esi as u16, symbol)).collect();
-    let mut fec = Fec::new(Codec::Gf16Low, width);
-    fec.parity(sources.iter().copied(), 0..sources.len(), |index, symbol| {
-        packets.push(packet(len + index as u16, symbol));
-    })?;
+    let mut packets: Vec<Vec<u8>> = sources
+        .iter()
+        .enumerate()
+        .map(|(esi, symbol)| packet(esi as u16, symbol))
+        .collect();
+    let mut fec = Fec::new(Codec::Gf16Low, width)?;
+    fec.parity(
+        sources.iter().copied(),
+        0..sources.len(),
+        |index, symbol| {
+            packets.push(packet(len + index as u16, symbol));
+        },
+    )?;
     Ok(packets)
 }
 
@@ -305,7 +335,10 @@ impl Stage<'_> {
         for lane in 0..self.config.lanes {
             let (first_in, first) = bounded(LANE_QUEUE_TRAINS);
             let (repair_in, repair) = bounded(LANE_QUEUE_TRAINS);
-            queues.push(LaneQueues { first: first_in, repair: repair_in });
+            queues.push(LaneQueues {
+                first: first_in,
+                repair: repair_in,
+            });
             parts.push(LaneParts {
                 lane,
                 lanes: self.config.lanes,
@@ -320,7 +353,7 @@ impl Stage<'_> {
             });
         }
         let (image_changed, lane_failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues);
+        let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues)?;
         let session = SessionLoop {
             sender,
             socket: &self.sockets.feedback,
@@ -334,11 +367,14 @@ impl Stage<'_> {
             image_changed: &image_changed,
             lane_failed: &lane_failed,
         };
-        self.sockets.feedback.set_nonblocking(true).map_err(|source| NetError::Io {
-            operation: "setting non-blocking",
-            target: self.sockets.local().to_string(),
-            source,
-        })?;
+        self.sockets
+            .feedback
+            .set_nonblocking(true)
+            .map_err(|source| NetError::Io {
+                operation: "setting non-blocking",
+                target: self.sockets.local().to_string(),
+                source,
+            })?;
         let mut memory = PeakSampler::new();
         let mut observe = |sender: &Sender, totals: &Totals| {
             memory.sample();
@@ -363,7 +399,10 @@ impl Stage<'_> {
                 .collect();
             let session = session.run(&mut observe);
             shared.stop();
-            let lanes: Vec<_> = lanes.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            let lanes: Vec<_> = lanes
+                .into_iter()
+                .map(thread::ScopedJoinHandle::join)
+                .collect();
             (session, encoder.join(), lanes)
         });
         let (sender, totals) = session?;

@@ -100,13 +100,16 @@ impl SessionLoop<'_> {
     }
 
     fn take_departures(&mut self, at: Time, totals: &mut Totals) {
-        let positions: Vec<u64> = (0..self.lanes).map(|lane| self.shared.position(lane)).collect();
+        let positions: Vec<u64> = (0..self.lanes)
+            .map(|lane| self.shared.position(lane))
+            .collect();
         self.sender.handle_positions(at, &positions);
         while let Ok(sent) = self.sent.try_recv() {
             totals.symbols.source += sent.symbols.source;
             totals.symbols.parity += sent.symbols.parity;
             totals.symbols.repair += sent.symbols.repair;
-            self.sender.handle_sent(at, sent.toi, sent.sbn, sent.parity_end, sent.first);
+            self.sender
+                .handle_sent(at, sent.toi, sent.sbn, sent.parity_end, sent.first);
             if sent.first && self.sender.first_left() == 0 {
                 totals.first_pass_ended = Some(at);
             }
@@ -116,7 +119,9 @@ impl SessionLoop<'_> {
     fn take_feedback(&mut self, buffer: &mut [u8]) {
         for _ in 0..DATAGRAMS_A_TURN {
             // An ICMP error for an earlier command is no reason to stop.
-            let Ok((bytes, from)) = self.socket.recv_from(buffer) else { break };
+            let Ok((bytes, from)) = self.socket.recv_from(buffer) else {
+                break;
+            };
             self.sender.handle_datagram(now(), from, &buffer[..bytes]);
         }
     }
@@ -131,7 +136,9 @@ impl SessionLoop<'_> {
 
     fn give_orders(&mut self) {
         while !self.orders.is_full() {
-            let Some(order) = self.sender.poll_order() else { break };
+            let Some(order) = self.sender.poll_order() else {
+                break;
+            };
             // The encoder hangs up only after it has raised `image_changed`.
             let _ = self.orders.try_send(order);
         }
@@ -180,7 +187,8 @@ impl SessionLoop<'_> {
         let at = now();
         self.shared.publish(&self.sender.control());
         for lane in 0..self.lanes {
-            self.shared.set_limit(lane, self.sender.lane_limit(at, lane));
+            self.shared
+                .set_limit(lane, self.sender.lane_limit(at, lane));
         }
     }
 
@@ -188,7 +196,10 @@ impl SessionLoop<'_> {
         let busy = self.sender.phase() == Phase::Sending
             || self.sender.phase() == Phase::Flushing && !self.sent.is_empty();
         let longest = if busy { TICK } else { SLOW_TICK };
-        let due = self.sender.poll_timeout().map_or(longest, |at| at.since(now()));
+        let due = self
+            .sender
+            .poll_timeout()
+            .map_or(longest, |at| at.since(now()));
         wait::readable(self.socket, due.min(longest));
     }
 }

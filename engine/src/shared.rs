@@ -28,8 +28,14 @@ impl Shared {
     pub fn publish(&self, control: &Control) {
         self.rate_bps.store(control.rate_bps, Relaxed);
         self.loss.store(control.loss.to_bits(), Relaxed);
-        let SenderWord { grtt, backoff, gsize, .. } = control.word;
-        self.header.store(u32::from_be_bytes([0, grtt, backoff, gsize]), Relaxed);
+        let SenderWord {
+            grtt,
+            backoff,
+            gsize,
+            ..
+        } = control.word;
+        self.header
+            .store(u32::from_be_bytes([0, grtt, backoff, gsize]), Relaxed);
     }
 
     /// Lets `lane` go up to `limit`.
@@ -56,7 +62,12 @@ impl Shared {
     /// instance id is in the packets already.
     pub fn header(&self) -> SenderWord {
         let [_, grtt, backoff, gsize] = self.header.load(Relaxed).to_be_bytes();
-        SenderWord { instance_id: 0, grtt, backoff, gsize }
+        SenderWord {
+            instance_id: 0,
+            grtt,
+            backoff,
+            gsize,
+        }
     }
 
     /// `lane` has numbered packets up to `position`.
@@ -77,7 +88,10 @@ impl Shared {
 
     /// Packets and UDP payload bytes that all lanes sent.
     pub fn sent(&self) -> (u64, u64) {
-        (self.sent_packets.load(Relaxed), self.sent_bytes.load(Relaxed))
+        (
+            self.sent_packets.load(Relaxed),
+            self.sent_bytes.load(Relaxed),
+        )
     }
 
     /// Asks encoder and lanes to end.

@@ -15,7 +15,12 @@ pub struct Source {
 impl Source {
     /// The image that was hashed when `stamp` was taken, and its leaf list.
     pub fn new(image: Image, stamp: Stamp, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
-        Source { image, stamp, leaf_list, shape }
+        Source {
+            image,
+            stamp,
+            leaf_list,
+            shape,
+        }
     }
 
     /// The shape of the session.
@@ -29,7 +34,9 @@ impl Source {
     /// # Errors
     /// The image cannot be read, or has changed since it was hashed.
     pub fn read_block(&self, toi: u16, sbn: u32, block: &mut Vec<u8>) -> Result<(), ImageError> {
-        let Some(layout) = self.shape.layout(toi) else { return Ok(()) };
+        let Some(layout) = self.shape.layout(toi) else {
+            return Ok(());
+        };
         let range = layout.block_range(sbn);
         if toi == LEAVES_TOI {
             block.clear();

@@ -6,8 +6,8 @@ use crate::report::*;
 use crate::session::{Totals, now};
 use hdrhistogram::Histogram;
 use linecast_net::usage;
-use linecast_protocol::message::EndReason;
 use linecast_protocol::hex;
+use linecast_protocol::message::EndReason;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::send::{Ending, Member, MemberState, Sender};
 use linecast_protocol::time::Time;
@@ -37,7 +37,12 @@ struct Ended {
 
 impl Facts {
     /// What is known before the first packet.
-    pub fn new(config: &PushConfig, shape: &SessionShape, release: &Release, started: Time) -> Facts {
+    pub fn new(
+        config: &PushConfig,
+        shape: &SessionShape,
+        release: &Release,
+        started: Time,
+    ) -> Facts {
         Facts {
             image: ImageReport {
                 name: release.manifest.name.clone(),
@@ -79,15 +84,32 @@ impl Facts {
         sent: (u64, u64),
         anon_peak_bytes: u64,
     ) {
-        self.ended = Some(Ended { sender, totals, lanes, sent, anon_peak_bytes, at: now() });
+        self.ended = Some(Ended {
+            sender,
+            totals,
+            lanes,
+            sent,
+            anon_peak_bytes,
+            at: now(),
+        });
     }
 }
 
 /// Makes the report; `elapsed_ms.total` and `prepare` are the caller's to set,
 /// who knows when the process started.
 pub fn report(facts: Facts) -> PushReport {
-    let Facts { image, mut session, started, fixed_rate, expected, ended, image_error } = facts;
-    let Some(ended) = ended else { unreachable!("a push that ran has ended") };
+    let Facts {
+        image,
+        mut session,
+        started,
+        fixed_rate,
+        expected,
+        ended,
+        image_error,
+    } = facts;
+    let Some(ended) = ended else {
+        unreachable!("a push that ran has ended")
+    };
     let sender = &ended.sender;
     session.rate_bps = sender.control().rate_bps;
     session.grtt_us = sender.grtt().as_micros() as u64;
@@ -118,9 +140,16 @@ pub fn report(facts: Facts) -> PushReport {
             }
         },
         pacing: pacing_report(&ended, fixed_rate, data_started),
-        cpu: CpuReport { sender_s: usage::cpu_seconds() },
-        memory: MemoryReport { anon_peak_bytes: ended.anon_peak_bytes },
-        receivers: members.iter().map(|m| receiver_report(m, data_started, image.size_bytes)).collect(),
+        cpu: CpuReport {
+            sender_s: usage::cpu_seconds(),
+        },
+        memory: MemoryReport {
+            anon_peak_bytes: ended.anon_peak_bytes,
+        },
+        receivers: members
+            .iter()
+            .map(|m| receiver_report(m, data_started, image.size_bytes))
+            .collect(),
         outcome,
         reason,
         image,
@@ -142,7 +171,11 @@ fn sent_report(ended: &Ended, size_bytes: u64) -> SentReport {
         source_symbols: symbols.source,
         parity_symbols: symbols.parity,
         repair_symbols: symbols.repair,
-        expansion: if size_bytes == 0 { 1.0 } else { all as f64 / image_symbols as f64 },
+        expansion: if size_bytes == 0 {
+            1.0
+        } else {
+            all as f64 / image_symbols as f64
+        },
         syscalls: ended.lanes.iter().map(|lane| lane.syscalls).sum(),
     }
 }
@@ -156,16 +189,26 @@ fn pacing_report(ended: &Ended, fixed_rate: Option<u64>, data_started: Time) -> 
             None => gaps = Some(lane.gaps_ns.clone()),
         }
     }
-    let quantile = |q| gaps.as_ref().map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1e3);
+    let quantile = |q| {
+        gaps.as_ref()
+            .map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1e3)
+    };
     let l2_bytes: u64 = ended.lanes.iter().map(|lane| lane.l2_bytes).sum();
-    let rate_error_ppm = fixed_rate.zip(ended.totals.first_pass_ended).map(|(rate, end)| {
-        let seconds = end.since(data_started).as_secs_f64();
-        (l2_bytes as f64 * 8.0 / seconds / rate as f64 - 1.0) * 1e6
-    });
+    let rate_error_ppm = fixed_rate
+        .zip(ended.totals.first_pass_ended)
+        .map(|(rate, end)| {
+            let seconds = end.since(data_started).as_secs_f64();
+            (l2_bytes as f64 * 8.0 / seconds / rate as f64 - 1.0) * 1e6
+        });
     PacingReport {
         gap_p50_us: quantile(0.5),
         gap_p99_us: quantile(0.99),
-        max_burst_bytes: ended.lanes.iter().map(|lane| lane.burst_bytes_max).max().unwrap_or(0),
+        max_burst_bytes: ended
+            .lanes
+            .iter()
+            .map(|lane| lane.burst_bytes_max)
+            .max()
+            .unwrap_or(0),
         rate_error_ppm: rate_error_ppm.filter(|ppm| ppm.is_finite()),
     }
 }
@@ -178,10 +221,16 @@ fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> Rece
         MemberState::Finishing => ("finishing", None),
         MemberState::Complete => ("complete", None),
         MemberState::Failed(error) => ("failed", Some(error.clone())),
-        MemberState::Stalled => ("stalled", Some("silent for longer than --stall-timeout".to_owned())),
+        MemberState::Stalled => (
+            "stalled",
+            Some("silent for longer than --stall-timeout".to_owned()),
+        ),
     };
     let complete = member.state == MemberState::Complete;
-    let elapsed_ms = member.completed_at.filter(|_| complete).map(|at| ms(at, data_started));
+    let elapsed_ms = member
+        .completed_at
+        .filter(|_| complete)
+        .map(|at| ms(at, data_started));
     ReceiverReport {
         id: member.key.fingerprint(),
         name: member.name.clone(),
@@ -208,9 +257,16 @@ fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> Rece
     }
 }
 
-fn judge(sender: &Sender, expected: Option<usize>, image_error: Option<String>) -> (&'static str, String) {
+fn judge(
+    sender: &Sender,
+    expected: Option<usize>,
+    image_error: Option<String>,
+) -> (&'static str, String) {
     let members = sender.roster().members();
-    let complete = members.iter().filter(|m| m.state == MemberState::Complete).count();
+    let complete = members
+        .iter()
+        .filter(|m| m.state == MemberState::Complete)
+        .count();
     let wanted = members.len().max(expected.unwrap_or(0));
     let outcome = match complete {
         _ if image_error.is_some() => "failed",

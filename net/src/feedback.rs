@@ -10,6 +10,8 @@ use crate::interface::Interface;
 pub fn feedback_socket(interface: &Interface, group: IpAddr) -> Result<UdpSocket, NetError> {
     let address: SocketAddr = interface.scoped(interface.address_for(group)?, 0);
     let socket = UdpSocket::bind(address).context("bind", address)?;
-    socket.set_nonblocking(true).context("setting non-blocking", address)?;
+    socket
+        .set_nonblocking(true)
+        .context("setting non-blocking", address)?;
     Ok(socket)
 }

@@ -7,7 +7,11 @@ use std::time::Duration;
 /// Waits until `socket` is readable, or `timeout` has passed, or a signal came.
 /// Gives whether it is readable. See ppoll(2).
 pub fn readable(socket: &UdpSocket, timeout: Duration) -> bool {
-    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut poll = libc::pollfd {
+        fd: socket.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
     let timeout = libc::timespec {
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

@@ -38,7 +38,10 @@ mod tests {
         let early = (0..10_000)
             .filter(|_| random_backoff(&mut random, longest, 10_000) < longest / 4)
             .count();
-        assert!(early < 50, "{early} of 10,000 answered in the first quarter");
+        assert!(
+            early < 50,
+            "{early} of 10,000 answered in the first quarter"
+        );
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl<'a> Signed<'a> {
     pub fn parse(bytes: &'a [u8]) -> Option<Signed<'a>> {
         let (key, rest) = bytes.split_first_chunk::<32>()?;
         let (signature, text) = rest.split_first_chunk::<64>()?;
-        Some(Signed { key, signature, text })
+        Some(Signed {
+            key,
+            signature,
+            text,
+        })
     }
 
     /// Appends the payload to `out`.
@@ -198,7 +202,10 @@ impl Status {
             leaves_verified: word(24),
             range: (word(28), word(32)),
             lost_in_range: word(36),
-            sequences: tail.chunks(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect(),
+            sequences: tail
+                .chunks(2)
+                .map(|c| u16::from_be_bytes([c[0], c[1]]))
+                .collect(),
         })
     }
 }

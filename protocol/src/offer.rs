@@ -99,20 +99,32 @@ impl Descriptor {
             if (low..=high).contains(&got) {
                 return Ok(());
             }
-            Err(OfferError::Field { field, low, high, got })
+            Err(OfferError::Field {
+                field,
+                low,
+                high,
+                got,
+            })
         };
         if self.schema != DESCRIPTOR_SCHEMA || self.codec != "gf16-low" {
             let text = alloc::format!("unknown schema {:?} or codec {:?}", self.schema, self.codec);
             return Err(OfferError::Descriptor(text));
         }
         field("symbol_bytes", 64, 65_000, self.symbol_bytes.into())?;
-        field("symbol_bytes modulo 64", 0, 0, u64::from(self.symbol_bytes % 64))?;
+        field(
+            "symbol_bytes modulo 64",
+            0,
+            0,
+            u64::from(self.symbol_bytes % 64),
+        )?;
         field("block_symbols", 1, 32_768, self.block_symbols.into())?;
         field("lanes", 1, LANES_MAX as u64, self.lanes.into())?;
         field("window_packets", 64, 32_767, self.window_packets.into())?;
         let hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| b.is_ascii_hexdigit());
         if !hex(&self.session, 32) || !hex(&self.session_key, 64) {
-            return Err(OfferError::Descriptor("session or session_key is not hexadecimal".into()));
+            return Err(OfferError::Descriptor(
+                "session or session_key is not hexadecimal".into(),
+            ));
         }
         Ok(())
     }
@@ -139,7 +151,11 @@ impl<'a> Offer<'a> {
         let limit = SESSION_OBJECT_BYTES_MAX;
         let got = bytes.len();
         if got > limit || got < HEAD_BYTES {
-            return Err(OfferError::Length { limit, want: HEAD_BYTES, got });
+            return Err(OfferError::Length {
+                limit,
+                want: HEAD_BYTES,
+                got,
+            });
         }
         if &bytes[..4] != MAGIC {
             return Err(OfferError::Magic);
@@ -148,7 +164,10 @@ impl<'a> Offer<'a> {
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
         };
         let (a, b, c) = (len(4), len(8), len(12));
-        let want = HEAD_BYTES.saturating_add(a).saturating_add(b).saturating_add(c);
+        let want = HEAD_BYTES
+            .saturating_add(a)
+            .saturating_add(b)
+            .saturating_add(c);
         if want != got {
             return Err(OfferError::Length { limit, want, got });
         }
@@ -156,7 +175,11 @@ impl<'a> Offer<'a> {
         let descriptor: Descriptor = serde_json::from_slice(&rest[..a])
             .map_err(|e| OfferError::Descriptor(alloc::format!("{e}")))?;
         descriptor.check()?;
-        Ok(Offer { descriptor, manifest: &rest[a..a + b], signature: &rest[a + b..] })
+        Ok(Offer {
+            descriptor,
+            manifest: &rest[a..a + b],
+            signature: &rest[a + b..],
+        })
     }
 
     /// Puts a session object together.
@@ -171,7 +194,11 @@ impl<'a> Offer<'a> {
         let got = HEAD_BYTES + parts.iter().map(|p| p.len()).sum::<usize>();
         let limit = SESSION_OBJECT_BYTES_MAX;
         if got > limit {
-            return Err(OfferError::Length { limit, want: limit, got });
+            return Err(OfferError::Length {
+                limit,
+                want: limit,
+                got,
+            });
         }
         let mut out = Vec::with_capacity(got);
         out.extend_from_slice(MAGIC);
@@ -209,9 +236,8 @@ impl SessionShape {
     /// The descriptor is out of range or the size cannot be laid out.
     pub fn new(descriptor: &Descriptor, size: u64, root: [u8; 32]) -> Result<Self, OfferError> {
         descriptor.check()?;
-        let layout = |size| {
-            ObjectLayout::new(size, descriptor.symbol_bytes, descriptor.block_symbols)
-        };
+        let layout =
+            |size| ObjectLayout::new(size, descriptor.symbol_bytes, descriptor.block_symbols);
         let leaves = size.div_ceil(LEAF_BYTES);
         let mut session = [0; 16];
         let mut session_key = [0; 32];
@@ -221,7 +247,11 @@ impl SessionShape {
             session,
             root,
             session_key,
-            leaves: if leaves > 1 { Some(layout(leaves * 32)?) } else { None },
+            leaves: if leaves > 1 {
+                Some(layout(leaves * 32)?)
+            } else {
+                None
+            },
             image: layout(size)?,
             lanes: descriptor.lanes,
             window_packets: descriptor.window_packets,
@@ -239,7 +269,11 @@ impl SessionShape {
 
     /// The lane that sends block `sbn` of object `toi`.
     pub fn lane(&self, toi: u16, sbn: u32) -> usize {
-        if toi == IMAGE_TOI { (sbn % u32::from(self.lanes)) as usize } else { 0 }
+        if toi == IMAGE_TOI {
+            (sbn % u32::from(self.lanes)) as usize
+        } else {
+            0
+        }
     }
 }
 
@@ -271,17 +305,28 @@ mod tests {
 
     #[test]
     fn a_session_object_survives_the_round_trip() {
-        let offer = Offer { descriptor: descriptor(), manifest: b"{}", signature: b"sig" };
+        let offer = Offer {
+            descriptor: descriptor(),
+            manifest: b"{}",
+            signature: b"sig",
+        };
         let bytes = offer.to_bytes().unwrap();
         assert_eq!(Offer::parse(&bytes).unwrap(), offer);
     }
 
     #[test]
     fn trailing_and_missing_bytes_are_refused() {
-        let offer = Offer { descriptor: descriptor(), manifest: b"{}", signature: b"sig" };
+        let offer = Offer {
+            descriptor: descriptor(),
+            manifest: b"{}",
+            signature: b"sig",
+        };
         let mut bytes = offer.to_bytes().unwrap();
         bytes.push(0);
-        assert!(matches!(Offer::parse(&bytes), Err(OfferError::Length { .. })));
+        assert!(matches!(
+            Offer::parse(&bytes),
+            Err(OfferError::Length { .. })
+        ));
         for cut in 0..bytes.len() - 1 {
             assert!(Offer::parse(&bytes[..cut]).is_err());
         }
@@ -290,10 +335,17 @@ mod tests {
     #[test]
     fn more_than_64_kib_is_refused_by_both_ends() {
         let manifest = alloc::vec![b' '; SESSION_OBJECT_BYTES_MAX];
-        let offer = Offer { descriptor: descriptor(), manifest: &manifest, signature: b"" };
+        let offer = Offer {
+            descriptor: descriptor(),
+            manifest: &manifest,
+            signature: b"",
+        };
         assert!(matches!(offer.to_bytes(), Err(OfferError::Length { .. })));
         let long = alloc::vec![b'L'; SESSION_OBJECT_BYTES_MAX + 1];
-        assert!(matches!(Offer::parse(&long), Err(OfferError::Length { .. })));
+        assert!(matches!(
+            Offer::parse(&long),
+            Err(OfferError::Length { .. })
+        ));
     }
 
     #[test]

@@ -23,14 +23,21 @@ pub fn spans<'a>(requests: &Requests<'a>) -> impl Iterator<Item = Span> + use<'a
         let level = [Level::OBJECT, Level::BLOCK, Level::SEGMENT]
             .into_iter()
             .find(|&level| request.level.contains(level));
-        request.spans().filter_map(move |((toi, mut first), (_, mut last))| {
-            if request.form == Form::Erasures {
-                let missing = first.esi.checked_sub(1)?;
-                first.esi = first.block_len;
-                last.esi = first.block_len.checked_add(missing)?;
-            }
-            Some(Span { level: level?, toi, first, last })
-        })
+        request
+            .spans()
+            .filter_map(move |((toi, mut first), (_, mut last))| {
+                if request.form == Form::Erasures {
+                    let missing = first.esi.checked_sub(1)?;
+                    first.esi = first.block_len;
+                    last.esi = first.block_len.checked_add(missing)?;
+                }
+                Some(Span {
+                    level: level?,
+                    toi,
+                    first,
+                    last,
+                })
+            })
     })
 }
 
@@ -42,7 +49,11 @@ mod tests {
 
     #[test]
     fn items_ranges_and_erasures_become_spans() {
-        let id = |esi| PayloadId { sbn: 3, block_len: 10, esi };
+        let id = |esi| PayloadId {
+            sbn: 3,
+            block_len: 10,
+            esi,
+        };
         let mut bytes = Vec::new();
         let mut builder = RequestBuilder::new(&mut bytes, 1000);
         assert!(builder.push_item(Level::SEGMENT, 3, id(4)));
@@ -50,10 +61,18 @@ mod tests {
         assert!(builder.push(Form::Erasures, Level::SEGMENT, &[(3, id(2))]));
         assert!(builder.push_item(Level::INFO, 3, id(0)));
         let requests = Requests::parse(&bytes).unwrap();
-        let span = |level, a, b| Span { level, toi: 3, first: id(a), last: id(b) };
+        let span = |level, a, b| Span {
+            level,
+            toi: 3,
+            first: id(a),
+            last: id(b),
+        };
         let found: Vec<Span> = spans(&requests).collect();
-        let wanted =
-            [span(Level::SEGMENT, 4, 4), span(Level::BLOCK, 0, 0), span(Level::SEGMENT, 10, 11)];
+        let wanted = [
+            span(Level::SEGMENT, 4, 4),
+            span(Level::BLOCK, 0, 0),
+            span(Level::SEGMENT, 10, 11),
+        ];
         assert_eq!(found, wanted);
     }
 }

@@ -2,15 +2,17 @@
 //! identity, time by ticks. The simulator proper is a member of its own; this
 //! is the smallest world in which the two machines meet.
 
+use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::{EndReason, Figures};
-use linecast_protocol::hex;
-use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape};
+use linecast_protocol::offer::{
+    DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape,
+};
 use linecast_protocol::random::Random;
 use linecast_protocol::receive::{Event, Held, Receiver, SessionConfig, Verdict};
 use linecast_protocol::send::{
-    Class, Ending, MemberState, Order, Phase, RateControl, RepairShare, Sender, SenderConfig, Transmit,
-    proactive_parity,
+    Class, Ending, MemberState, Order, Phase, RateControl, RepairShare, Sender, SenderConfig,
+    Transmit, proactive_parity,
 };
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{DataHeader, Fti, Message, PayloadId, SenderWord, flag};
@@ -85,7 +87,11 @@ impl World {
             deadline: None,
             rate: RateControl::fixed(1_000_000_000),
         };
-        let nodes = losses.iter().enumerate().map(|(i, &loss)| node(i, loss, seed)).collect();
+        let nodes = losses
+            .iter()
+            .enumerate()
+            .map(|(i, &loss)| node(i, loss, seed))
+            .collect();
         World {
             now,
             random: Random::new(seed),
@@ -134,7 +140,8 @@ impl World {
             if node.receiver.poll_timeout().is_some_and(|at| at <= now) {
                 while node.receiver.poll_transmit(now, &mut message).is_some() {
                     if self.random.unit() >= self.feedback_loss {
-                        self.up.push_back((now + DELAY, node.address, message.clone()));
+                        self.up
+                            .push_back((now + DELAY, node.address, message.clone()));
                     }
                 }
             }
@@ -163,9 +170,15 @@ impl World {
             return;
         }
         let ready = (!self.first.is_empty(), !self.repair.is_empty());
-        let Some(class) = self.share.choose(ready.0, !ready.0, ready.1) else { return };
+        let Some(class) = self.share.choose(ready.0, !ready.0, ready.1) else {
+            return;
+        };
         self.share.spend(class, 1);
-        let queue = if class == Class::First { &mut self.first } else { &mut self.repair };
+        let queue = if class == Class::First {
+            &mut self.first
+        } else {
+            &mut self.repair
+        };
         let (toi, sbn, esi, last) = queue.pop_front().unwrap();
         let repair = class == Class::Repair;
         self.emit(toi, sbn, esi, repair);
@@ -175,21 +188,31 @@ impl World {
         let len = self.shape.layout(toi).unwrap().block_len(sbn);
         let mut parity_end = (esi + 1).saturating_sub(len);
         if !repair {
-            parity_end = if toi == IMAGE_TOI { proactive_parity(len, self.sender.control().loss) } else { len };
+            parity_end = if toi == IMAGE_TOI {
+                proactive_parity(len, self.sender.control().loss)
+            } else {
+                len
+            };
             (0..parity_end).for_each(|index| self.emit(toi, sbn, len + index, false));
         }
         self.sender.handle_positions(self.now, &[self.position]);
-        self.sender.handle_sent(self.now, toi, sbn, parity_end, !repair);
+        self.sender
+            .handle_sent(self.now, toi, sbn, parity_end, !repair);
     }
 
     fn emit(&mut self, toi: u16, sbn: u32, esi: u16, repair: bool) {
         let flags = if repair { flag::REPAIR } else { 0 };
         let header = self.header(self.position as u16, toi, sbn, esi, flags);
         let layout = self.shape.layout(toi).unwrap();
-        let bytes = if esi < header.id.block_len { layout.symbol_len(sbn, esi) } else { 1408 };
+        let bytes = if esi < header.id.block_len {
+            layout.symbol_len(sbn, esi)
+        } else {
+            1408
+        };
         self.position += 1;
         self.image_packets += u64::from(toi == IMAGE_TOI);
-        self.down.push_back((self.now + DELAY, Packet::Data(header, bytes)));
+        self.down
+            .push_back((self.now + DELAY, Packet::Data(header, bytes)));
     }
 
     fn header(&self, sequence: u16, toi: u16, sbn: u32, esi: u16, flags: u8) -> DataHeader {
@@ -200,10 +223,17 @@ impl World {
         DataHeader {
             sequence,
             source_id: SOURCE.0,
-            sender: SenderWord { instance_id: SOURCE.1, ..self.sender.control().word },
+            sender: SenderWord {
+                instance_id: SOURCE.1,
+                ..self.sender.control().word
+            },
             flags,
             toi,
-            id: PayloadId { sbn, block_len, esi },
+            id: PayloadId {
+                sbn,
+                block_len,
+                esi,
+            },
             fti: Some(Fti {
                 object_size: size,
                 fec_instance: 1,
@@ -225,7 +255,12 @@ impl World {
     fn run(&mut self, longest: Duration) -> f64 {
         let end = self.now + longest;
         while self.sender.phase() != Phase::Done {
-            assert!(self.now < end, "not done: {:?} {:?}", self.sender.phase(), self.sender.roster());
+            assert!(
+                self.now < end,
+                "not done: {:?} {:?}",
+                self.sender.phase(),
+                self.sender.roster()
+            );
             self.step();
         }
         self.image_packets as f64 / self.shape.image.symbols().max(1) as f64
@@ -264,26 +299,46 @@ fn hand(now: Time, shape: SessionShape, node: &mut Node, packet: &Packet) {
     let from = "10.0.0.1:7600".parse().unwrap();
     match packet {
         Packet::Bytes(bytes) => {
-            node.receiver.handle_message(now, from, &Message::parse(bytes).unwrap());
+            node.receiver
+                .handle_message(now, from, &Message::parse(bytes).unwrap());
         }
         Packet::Data(header, bytes) => match node.receiver.handle_data(now, from, header, *bytes) {
-            Verdict::Offer { key, held: Held::Done | Held::Restorable, .. } => {
-                assert!(node.receiver.follow(now, key, shape, false, std::iter::empty()));
+            Verdict::Offer {
+                key,
+                held: Held::Done | Held::Restorable,
+                ..
+            } => {
+                assert!(
+                    node.receiver
+                        .follow(now, key, shape, false, std::iter::empty())
+                );
             }
-            Verdict::Keep { toi, id, held: Held::Restorable } => {
-                node.receiver.session_mut().unwrap().handle_restored(toi, id.sbn);
+            Verdict::Keep {
+                toi,
+                id,
+                held: Held::Restorable,
+            } => {
+                node.receiver
+                    .session_mut()
+                    .unwrap()
+                    .handle_restored(toi, id.sbn);
             }
             Verdict::Refused(why) => assert!(node.receiver.session().is_none(), "{why:?}"),
             _ => {}
         },
     }
-    let Some(session) = node.receiver.session_mut() else { return };
+    let Some(session) = node.receiver.session_mut() else {
+        return;
+    };
     if session.leaf_list_complete() {
         session.handle_leaf_list(now, true);
     }
     while let Some(leaf) = node.receiver.poll_leaf() {
         let damaged = node.damage_once.take_if(|bad| *bad == leaf).is_some();
-        node.receiver.session_mut().unwrap().handle_leaf(now, leaf, !damaged);
+        node.receiver
+            .session_mut()
+            .unwrap()
+            .handle_leaf(now, leaf, !damaged);
     }
     while let Some(event) = node.receiver.poll_event() {
         match event {
@@ -311,7 +366,10 @@ fn without_loss_nothing_is_asked_for_and_nothing_is_sent_twice() {
     for _ in 0..2_000 {
         world.step();
     }
-    assert!(world.nodes.iter().all(|node| node.over), "everybody hears the end");
+    assert!(
+        world.nodes.iter().all(|node| node.over),
+        "everybody hears the end"
+    );
 }
 
 #[test]
@@ -337,12 +395,26 @@ fn lost_feedback_delays_but_does_not_stop() {
 
 #[test]
 fn every_odd_size_completes() {
-    for size in [0, 1, 1407, 1408, 1409, 65_535, 65_536, 65_537, 128 * 1408 - 1, 128 * 1408 + 1] {
+    for size in [
+        0,
+        1,
+        1407,
+        1408,
+        1409,
+        65_535,
+        65_536,
+        65_537,
+        128 * 1408 - 1,
+        128 * 1408 + 1,
+    ] {
         for loss in [0.0, 0.3] {
             let mut world = World::new(size, &[loss; 2], size);
             let expansion = world.run(Duration::from_secs(60));
             world.assert_all_complete();
-            assert!(loss > 0.0 || size == 0 || expansion == 1.0, "{size}: {expansion}");
+            assert!(
+                loss > 0.0 || size == 0 || expansion == 1.0,
+                "{size}: {expansion}"
+            );
         }
     }
 }
@@ -369,8 +441,20 @@ fn a_receiver_that_dies_is_given_up_after_the_stall_time_out_and_the_others_comp
     }
     world.nodes[1].alive = false;
     world.run(Duration::from_secs(30));
-    let states: Vec<_> = world.sender.roster().members().iter().map(|m| m.state.clone()).collect();
-    assert_eq!(states.iter().filter(|s| **s == MemberState::Complete).count(), 2);
+    let states: Vec<_> = world
+        .sender
+        .roster()
+        .members()
+        .iter()
+        .map(|m| m.state.clone())
+        .collect();
+    assert_eq!(
+        states
+            .iter()
+            .filter(|s| **s == MemberState::Complete)
+            .count(),
+        2
+    );
     assert!(states.contains(&MemberState::Stalled));
 }
 
@@ -403,7 +487,15 @@ fn a_damaged_leaf_is_fetched_again() {
     world.nodes[0].damage_once = Some(17);
     world.run(Duration::from_secs(60));
     world.assert_all_complete();
-    assert_eq!(world.nodes[0].receiver.session().unwrap().counters().leaves_damaged, 1);
+    assert_eq!(
+        world.nodes[0]
+            .receiver
+            .session()
+            .unwrap()
+            .counters()
+            .leaves_damaged,
+        1
+    );
 }
 
 #[test]
@@ -415,7 +507,12 @@ fn an_early_end_reaches_everybody_and_is_signed() {
     world.sender.end_early(world.now, EndReason::ImageChanged);
     world.run(Duration::from_secs(5));
     (0..1000).for_each(|_| world.step());
-    assert!(world.nodes.iter().all(|n| n.ended == Some(EndReason::ImageChanged) && !n.finished));
+    assert!(
+        world
+            .nodes
+            .iter()
+            .all(|n| n.ended == Some(EndReason::ImageChanged) && !n.finished)
+    );
 }
 
 #[test]
@@ -433,7 +530,13 @@ fn receivers_with_the_same_node_id_are_told_apart() {
     }
     world.run(Duration::from_secs(30));
     world.assert_all_complete();
-    let mut nodes: Vec<_> = world.sender.roster().members().iter().map(|m| m.node).collect();
+    let mut nodes: Vec<_> = world
+        .sender
+        .roster()
+        .members()
+        .iter()
+        .map(|m| m.node)
+        .collect();
     nodes.sort_unstable();
     nodes.dedup();
     assert_eq!(nodes.len(), 3);

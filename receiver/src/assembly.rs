@@ -9,7 +9,7 @@ use crate::stage_error::StageError;
 use crate::staging::Staging;
 use crate::symbols::{Bytes, SymbolError, Symbols};
 use crate::target::Target;
-use linecast_fec::{Codec, Decoder};
+use linecast_fec::{Codec, Decoder, FecError};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
@@ -58,7 +58,10 @@ pub struct Assembly {
 
 impl Assembly {
     /// An assembly for an accepted offer on a reserved stage.
-    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Assembly {
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbol size.
+    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Result<Assembly, FecError> {
         let Accepted { shape, manifest, signer } = accepted;
         let size = shape.image.size();
         let single = (!tree::has_leaf_list(size)).then(|| shape.root.to_vec());
@@ -66,12 +69,12 @@ impl Assembly {
             let range = tree::leaf_range(size, leaf);
             range.end - range.start
         });
-        Assembly {
+        Ok(Assembly {
             resumed_bytes: verified.sum(),
             list: shape.leaves.map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
-            decoder: Decoder::new(Codec::Gf16Low, shape.image.symbol_bytes().into()),
+            decoder: Decoder::new(Codec::Gf16Low, shape.image.symbol_bytes().into())?,
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
@@ -80,7 +83,7 @@ impl Assembly {
             shape,
             manifest,
             signer,
-        }
+        })
     }
 
     /// The staging, and the offsets in it where the next symbols are expected.

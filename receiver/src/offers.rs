@@ -46,7 +46,7 @@ impl OfferBytes {
             offer.symbols.keep_parity(0, index, payload, &offer.blocks, None)?;
         }
         if held == Held::Restorable {
-            let mut decoder = Decoder::new(Codec::Gf16Low, offer.layout.symbol_bytes().into());
+            let mut decoder = Decoder::new(Codec::Gf16Low, offer.layout.symbol_bytes().into())?;
             offer.symbols.restore(0, &mut decoder, &offer.blocks, None)?;
         }
         if !matches!(held, Held::Restorable | Held::Done) {

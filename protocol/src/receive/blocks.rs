@@ -185,7 +185,10 @@ impl Blocks {
         } else if block.sources_only {
             Need::Sources
         } else {
-            Need::Parity { from: block.parity_seen, deficit }
+            Need::Parity {
+                from: block.parity_seen,
+                deficit,
+            }
         }
     }
 
@@ -243,9 +246,21 @@ mod tests {
         for esi in [0, 1, 4] {
             assert_eq!(blocks.hold_source(0, esi), Held::New);
         }
-        assert_eq!(blocks.need(0), Need::Parity { from: 0, deficit: 2 });
+        assert_eq!(
+            blocks.need(0),
+            Need::Parity {
+                from: 0,
+                deficit: 2
+            }
+        );
         assert_eq!(blocks.hold_parity(0, 7), Held::New);
-        assert_eq!(blocks.need(0), Need::Parity { from: 8, deficit: 1 });
+        assert_eq!(
+            blocks.need(0),
+            Need::Parity {
+                from: 8,
+                deficit: 1
+            }
+        );
         assert_eq!(blocks.hold_parity(0, 7), Held::Duplicate);
         assert_eq!(blocks.hold_parity(0, 3), Held::Restorable);
         assert_eq!(blocks.need(0), Need::Nothing);

@@ -70,7 +70,9 @@ impl Receiver {
     }
 
     fn may_switch(&self, now: Time) -> bool {
-        self.session.as_ref().is_none_or(|s| s.is_over() || s.silent_for(now) >= SILENCE_BEFORE_SWITCH)
+        self.session
+            .as_ref()
+            .is_none_or(|s| s.is_over() || s.silent_for(now) >= SILENCE_BEFORE_SWITCH)
     }
 
     /// Takes the header of a DATA packet with `payload` bytes of symbol.
@@ -91,7 +93,9 @@ impl Receiver {
         if header.toi != SESSION_TOI {
             match &self.session {
                 Some(_) => self.other_sessions += 1,
-                None => self.solicitation.heard(now, OfferKey { sender, from }, header.sender),
+                None => self
+                    .solicitation
+                    .heard(now, OfferKey { sender, from }, header.sender),
             }
             return Verdict::Refused(Refusal::NoSession);
         }
@@ -132,7 +136,9 @@ impl Receiver {
         leaf_list_known: bool,
         verified: impl Iterator<Item = u64>,
     ) -> bool {
-        let Some(found) = self.offers.take(offer) else { return false };
+        let Some(found) = self.offers.take(offer) else {
+            return false;
+        };
         let mut session = Session::new(now, &self.config, found.sender, found.from, shape);
         session.resume(leaf_list_known, verified);
         self.config.seed = self.config.seed.wrapping_add(1);

@@ -42,8 +42,13 @@ impl Offers {
         header: &DataHeader,
         payload: usize,
     ) -> Verdict {
-        let Some(fti) = header.fti else { return Verdict::Refused(Refusal::NoFti) };
-        let key = OfferKey { sender: (header.source_id, header.sender.instance_id), from };
+        let Some(fti) = header.fti else {
+            return Verdict::Refused(Refusal::NoFti);
+        };
+        let key = OfferKey {
+            sender: (header.source_id, header.sender.instance_id),
+            from,
+        };
         let Some(offer) = self.find_or_add(now, key, fti) else {
             return Verdict::Refused(Refusal::Geometry);
         };
@@ -57,8 +62,11 @@ impl Offers {
         let layout = *blocks.layout();
         let (id, len) = (header.id, layout.block_len(0));
         let source = id.esi < len;
-        let bytes =
-            if source { layout.symbol_len(0, id.esi) } else { usize::from(layout.symbol_bytes()) };
+        let bytes = if source {
+            layout.symbol_len(0, id.esi)
+        } else {
+            usize::from(layout.symbol_bytes())
+        };
         if id.sbn != 0 || id.block_len != len || payload != bytes || id.esi >= len.saturating_mul(2)
         {
             return Verdict::Refused(Refusal::Geometry);
@@ -87,17 +95,29 @@ impl Offers {
             return None;
         }
         if self.0.len() >= OFFERS_MAX {
-            let oldest = self.0.iter().enumerate().min_by_key(|(_, offer)| offer.heard)?.0;
+            let oldest = self
+                .0
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, offer)| offer.heard)?
+                .0;
             self.0.swap_remove(oldest);
         }
-        self.0.push(Offer { key, heard: now, fti, blocks: Some(Blocks::new(layout)) });
+        self.0.push(Offer {
+            key,
+            heard: now,
+            fti,
+            blocks: Some(Blocks::new(layout)),
+        });
         self.0.last_mut()
     }
 
     /// The caller restored the missing symbols of the offer.
     pub fn restored(&mut self, key: OfferKey) -> bool {
         let found = self.0.iter_mut().find(|offer| offer.key == key);
-        let Some(blocks) = found.and_then(|offer| offer.blocks.as_mut()) else { return false };
+        let Some(blocks) = found.and_then(|offer| offer.blocks.as_mut()) else {
+            return false;
+        };
         blocks.restored(0, |_| {});
         true
     }

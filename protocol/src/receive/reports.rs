@@ -3,12 +3,12 @@
 
 use super::requests::Group;
 use super::session::{Counters, SessionConfig};
+use crate::hex;
 use crate::key::SigningKey;
 use crate::limits::NAME_BYTES_MAX;
 use crate::message::{
     Activity, COMPLETE_CONTEXT, Complete, Figures, REGISTER_CONTEXT, Register, Signed, Status,
 };
-use crate::hex;
 use crate::offer::SessionShape;
 use crate::random::Random;
 use crate::time::{Duration, Time};
@@ -38,8 +38,6 @@ pub(super) struct Registration {
     pub(super) node: u32,
     pub(super) missing: Option<Vec<(u64, u64)>>,
     pub(super) welcomed: bool,
-    /// A round-trip probe was heard, so the registration can answer it.
-    pub(super) probed: bool,
     name: String,
     buffer_packets: u32,
     started: Time,
@@ -57,7 +55,6 @@ impl Registration {
             node: config.node,
             missing: None,
             welcomed: false,
-            probed: false,
             name,
             buffer_packets: config.buffer_packets,
             started: now,
@@ -70,7 +67,9 @@ impl Registration {
         if self.welcomed {
             return false;
         }
-        let due = *self.due.get_or_insert_with(|| self.started + random.within(group.spread()));
+        let due = *self
+            .due
+            .get_or_insert_with(|| self.started + random.within(group.spread()));
         if now < due {
             return false;
         }
@@ -80,7 +79,11 @@ impl Registration {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        if self.welcomed { None } else { Some(self.due.unwrap_or(Time::ZERO)) }
+        if self.welcomed {
+            None
+        } else {
+            Some(self.due.unwrap_or(Time::ZERO))
+        }
     }
 
     pub(super) fn payload(&self, key: &SigningKey, shape: &SessionShape) -> Vec<u8> {
@@ -99,7 +102,12 @@ fn signed(key: &SigningKey, context: &[u8], message: &impl serde::Serialize) -> 
     let text = serde_json::to_vec(message).unwrap_or_default();
     let signature = key.sign(context, &text);
     let mut out = Vec::with_capacity(Signed::HEAD_BYTES + text.len());
-    Signed { key: key.public().as_bytes(), signature: &signature, text: &text }.emit(&mut out);
+    Signed {
+        key: key.public().as_bytes(),
+        signature: &signature,
+        text: &text,
+    }
+    .emit(&mut out);
     out
 }
 
@@ -162,7 +170,10 @@ impl StatusReports {
     }
 
     pub(super) fn poll_timeout(&self, group: Group) -> Option<Time> {
-        let busy = self.range.filter(|_| group.size <= SMALL_GROUP).map(|_| self.last + BUSY_INTERVAL);
+        let busy = self
+            .range
+            .filter(|_| group.size <= SMALL_GROUP)
+            .map(|_| self.last + BUSY_INTERVAL);
         Some(busy.map_or(self.next, |busy| busy.min(self.next)))
     }
 

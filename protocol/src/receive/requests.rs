@@ -9,10 +9,10 @@
 use super::blocks::{Blocks, Need};
 use crate::backoff::random_backoff;
 use crate::limits::{BACKOFF_FACTOR, GRTT_MIN, MESSAGE_BYTES_MAX, NACKS_PER_ROUND, PARITY_MAX};
-use crate::random::Random;
-use crate::time::{Duration, Time};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
+use crate::random::Random;
 use crate::span::Span;
+use crate::time::{Duration, Time};
 use crate::wire::{Level, PayloadId, RequestBuilder, SenderWord, quantize};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -137,9 +137,22 @@ impl Requests {
 
     /// Somebody asked for, or the sender announced, symbols `first..=last`.
     pub fn covered(&mut self, span: &Span) {
-        let Span { level, toi, first, last } = *span;
-        let end = if level == Level::OBJECT { u32::MAX } else { last.sbn.max(first.sbn) };
-        for wanted in self.wanted.range_mut((toi, first.sbn)..=(toi, end)).map(|(_, w)| w) {
+        let Span {
+            level,
+            toi,
+            first,
+            last,
+        } = *span;
+        let end = if level == Level::OBJECT {
+            u32::MAX
+        } else {
+            last.sbn.max(first.sbn)
+        };
+        for wanted in self
+            .wanted
+            .range_mut((toi, first.sbn)..=(toi, end))
+            .map(|(_, w)| w)
+        {
             if level != Level::SEGMENT {
                 wanted.covered = true;
             } else if first.esi >= first.block_len && last.esi >= first.esi {
@@ -155,7 +168,11 @@ impl Requests {
 
     /// When `poll` has something to do.
     pub fn poll_timeout(&self) -> Option<Time> {
-        if self.wanted.is_empty() { None } else { self.backoff_end.or(self.next_due) }
+        if self.wanted.is_empty() {
+            None
+        } else {
+            self.backoff_end.or(self.next_due)
+        }
     }
 
     /// Starts a backoff when a block is due; at its end gives the requests to
@@ -192,7 +209,9 @@ impl Requests {
             if wanted.quiet_until > now {
                 continue;
             }
-            let Some(blocks) = objects.blocks(toi) else { continue };
+            let Some(blocks) = objects.blocks(toi) else {
+                continue;
+            };
             let need = blocks.need(sbn);
             if !wanted.is_covered(need) {
                 all_covered = false;
@@ -277,14 +296,24 @@ const RANGE_BYTES: usize = 4 + 2 * crate::wire::ITEM_BYTES;
 
 impl Messages {
     fn push_blocks(&mut self, (toi, first, last): (u16, u32, u32), objects: &Objects) -> bool {
-        let Some(blocks) = objects.blocks(toi) else { return true };
-        let id = |sbn| PayloadId { sbn, block_len: blocks.layout().block_len(sbn), esi: 0 };
+        let Some(blocks) = objects.blocks(toi) else {
+            return true;
+        };
+        let id = |sbn| PayloadId {
+            sbn,
+            block_len: blocks.layout().block_len(sbn),
+            esi: 0,
+        };
         self.push(Level::BLOCK, toi, id(first), id(last))
     }
 
     fn push_need(&mut self, toi: u16, sbn: u32, need: Need, blocks: &Blocks) -> bool {
         let block_len = blocks.layout().block_len(sbn);
-        let id = |esi: u16| PayloadId { sbn, block_len, esi };
+        let id = |esi: u16| PayloadId {
+            sbn,
+            block_len,
+            esi,
+        };
         let parity_end = |from: u16, deficit: u16| {
             u32::from(block_len) + u32::from(from) + u32::from(deficit) - 1
         };

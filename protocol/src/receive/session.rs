@@ -10,10 +10,10 @@ use crate::key::{PublicKey, SigningKey};
 use crate::limits::LANES_MAX;
 use crate::message::{self, Activity, EndReason, Figures, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
-use crate::tree::LEAF_BYTES;
 use crate::random::Random;
 use crate::span::spans;
 use crate::time::{Duration, Time};
+use crate::tree::LEAF_BYTES;
 use crate::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, Nack, PayloadId, Requests as WireRequests,
     Timestamp, flag,
@@ -23,6 +23,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+/// Probes that came before the session was followed are processed within this.
+const PROBE_SETTLE: Duration = Duration::from_millis(2);
 /// After its completion a receiver waits this long for the end of the session.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -150,6 +152,7 @@ pub struct Session {
     completion: Completion,
     group: Group,
     probe: Option<(Timestamp, Time)>,
+    probes_from: Time,
     heard: Time,
     activity: Activity,
     over: bool,
@@ -184,8 +187,13 @@ impl Session {
             registration: Registration::new(now, config),
             reports: StatusReports::new(now, shape.window_packets, config.buffer_packets),
             completion: Completion::default(),
-            group: Group { grtt: crate::limits::GRTT_INITIAL, size: 10, backoff: 6 },
+            group: Group {
+                grtt: crate::limits::GRTT_INITIAL,
+                size: 10,
+                backoff: 6,
+            },
             probe: None,
+            probes_from: now + PROBE_SETTLE,
             heard: now,
             activity: Activity::Receiving,
             over: false,
@@ -206,7 +214,9 @@ impl Session {
         verified.for_each(|leaf| leaves.verify(leaf));
         for leaf in (0..leaves.count()).filter(|&leaf| leaves.is_verified(leaf)) {
             for index in image.layout().symbols_touching(&leaves.range(leaf)) {
-                let whole = leaves.touched_by(index).all(|touched| leaves.is_verified(touched));
+                let whole = leaves
+                    .touched_by(index)
+                    .all(|touched| leaves.is_verified(touched));
                 if whole && !image.holds(index) {
                     image.resume(index);
                 }
@@ -218,7 +228,10 @@ impl Session {
 
     /// Ranges of leaves that are not verified; `None` if none is.
     fn missing_leaves(&self) -> Option<Vec<(u64, u64)>> {
-        let leaves = self.leaves.as_ref().filter(|leaves| leaves.verified() > 0)?;
+        let leaves = self
+            .leaves
+            .as_ref()
+            .filter(|leaves| leaves.verified() > 0)?;
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for leaf in (0..leaves.count()).filter(|&leaf| !leaves.is_verified(leaf)) {
             match ranges.last_mut() {
@@ -228,7 +241,9 @@ impl Session {
         }
         while ranges.len() > crate::limits::MISSING_RANGES_MAX {
             let gap = |i: &usize| ranges[*i].0 - ranges[*i - 1].1;
-            let Some(at) = (1..ranges.len()).min_by_key(gap) else { break };
+            let Some(at) = (1..ranges.len()).min_by_key(gap) else {
+                break;
+            };
             ranges[at - 1].1 = ranges[at].1;
             ranges.remove(at);
         }
@@ -286,13 +301,22 @@ impl Session {
         self.reports.socket_drops = buffers;
     }
 
-    pub(super) fn handle_data(&mut self, now: Time, header: &DataHeader, payload: usize) -> Verdict {
+    pub(super) fn handle_data(
+        &mut self,
+        now: Time,
+        header: &DataHeader,
+        payload: usize,
+    ) -> Verdict {
         self.heard = now;
         self.group = Group::of(header.sender);
         let (toi, id) = (header.toi, header.id);
         let Some(blocks) = self.objects.blocks_mut(toi) else {
             let known = toi == crate::offer::SESSION_TOI;
-            return if known { Verdict::Duplicate } else { Verdict::Refused(Refusal::Geometry) };
+            return if known {
+                Verdict::Duplicate
+            } else {
+                Verdict::Refused(Refusal::Geometry)
+            };
         };
         let layout = *blocks.layout();
         if id.sbn >= layout.blocks() || id.block_len != layout.block_len(id.sbn) {
@@ -321,7 +345,10 @@ impl Session {
         if held != Held::New {
             self.requests.satisfied(toi, id.sbn);
         }
-        if source && toi == IMAGE_TOI && let Some(leaves) = &mut self.leaves {
+        if source
+            && toi == IMAGE_TOI
+            && let Some(leaves) = &mut self.leaves
+        {
             leaves.hold(layout.first_symbol(id.sbn) + u64::from(id.esi));
         }
         Verdict::Keep { toi, id, held }
@@ -344,7 +371,11 @@ impl Session {
         }
         let repair = header.flags & flag::REPAIR != 0;
         // First transmissions and repairs interleave; each kind is in order.
-        let block = if repair { &mut lane.repair } else { &mut lane.first };
+        let block = if repair {
+            &mut lane.repair
+        } else {
+            &mut lane.first
+        };
         let before = block.replace((toi, sbn));
         let moved = before != Some((toi, sbn));
         if repair {
@@ -361,7 +392,13 @@ impl Session {
     /// before has passed.
     fn pass(&mut self, now: Time, at: usize, step: u32, toi: u16, sbn: u32) {
         let list_end = match &self.objects.leaf_list {
-            Some(list) if list.open() > 0 => if toi == IMAGE_TOI { list.layout().blocks() } else { sbn },
+            Some(list) if list.open() > 0 => {
+                if toi == IMAGE_TOI {
+                    list.layout().blocks()
+                } else {
+                    sbn
+                }
+            }
             _ => 0,
         };
         for earlier in 0..list_end {
@@ -402,7 +439,12 @@ impl Session {
     /// Whether every block of the leaf list is held and nobody said yet whether
     /// it matches the root.
     pub fn leaf_list_complete(&self) -> bool {
-        !self.leaf_list_known && self.objects.leaf_list.as_ref().is_some_and(|list| list.open() == 0)
+        !self.leaf_list_known
+            && self
+                .objects
+                .leaf_list
+                .as_ref()
+                .is_some_and(|list| list.open() == 0)
     }
 
     /// The leaf list matches the root, or it does not and is fetched again.
@@ -412,7 +454,9 @@ impl Session {
             return;
         }
         self.counters.leaves_damaged += 1;
-        let Some(list) = &mut self.objects.leaf_list else { return };
+        let Some(list) = &mut self.objects.leaf_list else {
+            return;
+        };
         (0..list.layout().symbols()).for_each(|index| list.reopen(index));
         for sbn in 0..list.layout().blocks() {
             self.requests.want(now, LEAVES_TOI, sbn);
@@ -428,7 +472,9 @@ impl Session {
 
     /// Leaf `leaf` was hashed.
     pub fn handle_leaf(&mut self, now: Time, leaf: u64, matches: bool) {
-        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else { return };
+        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
+            return;
+        };
         if matches {
             leaves.verify(leaf);
             return self.check_verified();
@@ -436,19 +482,28 @@ impl Session {
         self.counters.leaves_damaged += 1;
         for index in leaves.damage(leaf) {
             image.reopen(index);
-            self.requests.want(now, IMAGE_TOI, image.layout().locate(index).0);
+            self.requests
+                .want(now, IMAGE_TOI, image.layout().locate(index).0);
         }
     }
 
     fn check_verified(&mut self) {
-        let all = self.leaves.as_ref().is_none_or(|leaves| leaves.verified() == leaves.count());
+        let all = self
+            .leaves
+            .as_ref()
+            .is_none_or(|leaves| leaves.verified() == leaves.count());
         if all && self.activity == Activity::Receiving {
             self.activity = Activity::Finishing;
             self.events.push_back(Event::Verified);
         }
     }
 
-    pub(super) fn handle_message(&mut self, now: Time, from: SocketAddr, message: &Message<'_>) -> bool {
+    pub(super) fn handle_message(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        message: &Message<'_>,
+    ) -> bool {
         match message {
             Message::Command(command) => {
                 if !self.belongs((command.source_id, command.sender.instance_id), from) {
@@ -475,9 +530,16 @@ impl Session {
         match body {
             CommandBody::Flush { nodes, .. } => self.handle_flush(now, nodes.contains(self.node())),
             CommandBody::Eot => self.end(),
-            CommandBody::Cc { sec, usec, .. } => {
-                self.probe = Some((Timestamp { sec: *sec, usec: *usec }, now));
-                self.registration.probed = true;
+            // A probe that waited in the socket while space was reserved would
+            // measure the disk.
+            CommandBody::Cc { sec, usec, .. } if now >= self.probes_from => {
+                self.probe = Some((
+                    Timestamp {
+                        sec: *sec,
+                        usec: *usec,
+                    },
+                    now,
+                ));
             }
             CommandBody::RepairAdv { requests, .. } => self.handle_requests(requests),
             CommandBody::Application(content) => self.handle_notice(now, content),
@@ -487,14 +549,19 @@ impl Session {
 
     fn handle_flush(&mut self, now: Time, listed: bool) {
         for toi in [LEAVES_TOI, IMAGE_TOI] {
-            let count = self.objects.blocks(toi).filter(|b| b.open() > 0).map_or(0, |b| b.layout().blocks());
+            let count = self
+                .objects
+                .blocks(toi)
+                .filter(|b| b.open() > 0)
+                .map_or(0, |b| b.layout().blocks());
             for sbn in 0..count {
                 self.want_if_open(now, toi, sbn);
             }
         }
         self.requests.all_due(now, self.group);
         if listed {
-            self.completion.ask(now + self.random.within(self.group.grtt));
+            self.completion
+                .ask(now + self.random.within(self.group.grtt));
             self.reports.soon(now, self.group);
         }
     }
@@ -542,7 +609,15 @@ impl Session {
     pub(super) fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
         self.activity = Activity::Complete;
         let due = now + self.random.within(self.group.spread());
-        self.completion.tell(due, now + LINGER, self.node(), &self.shape, &self.key, figures, error);
+        self.completion.tell(
+            due,
+            now + LINGER,
+            self.node(),
+            &self.shape,
+            &self.key,
+            figures,
+            error,
+        );
     }
 
     pub(super) fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
@@ -565,7 +640,9 @@ impl Session {
             self.end();
             return false;
         }
-        let Some(payload) = self.completion.poll(now) else { return false };
+        let Some(payload) = self.completion.poll(now) else {
+            return false;
+        };
         self.emit_ack(now, message::ACK_COMPLETE, &payload, out);
         true
     }
@@ -583,14 +660,23 @@ impl Session {
         if !self.registration.welcomed || self.activity == Activity::Complete {
             return false;
         }
-        if !self.reports.poll(now, self.group, &mut self.random, self.counters) {
+        if !self
+            .reports
+            .poll(now, self.group, &mut self.random, self.counters)
+        {
             return false;
         }
         let verified = self.leaves.as_ref().map_or(0, Leaves::verified) as u32;
         let heard = self.lanes.iter().all(LaneView::is_heard);
         let sequences = self.lanes.iter().map(LaneView::sequence).take(LANES_MAX);
-        let sequences = if heard { sequences.collect() } else { Vec::new() };
-        let status = self.reports.take(now, self.activity, self.counters, verified, sequences);
+        let sequences = if heard {
+            sequences.collect()
+        } else {
+            Vec::new()
+        };
+        let status = self
+            .reports
+            .take(now, self.activity, self.counters, verified, sequences);
         let mut payload = Vec::new();
         status.emit(&mut payload);
         self.emit_ack(now, message::ACK_STATUS, &payload, out);
@@ -598,11 +684,15 @@ impl Session {
     }
 
     fn poll_requests(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        let contents = self.requests.poll(now, self.group, &mut self.random, &self.objects);
+        let contents = self
+            .requests
+            .poll(now, self.group, &mut self.random, &self.objects);
         for requests in contents {
             self.counters.nacks_sent += 1;
             let mut message = Vec::new();
-            let Ok(requests) = WireRequests::parse(&requests) else { continue };
+            let Ok(requests) = WireRequests::parse(&requests) else {
+                continue;
+            };
             let nack = Nack {
                 sequence: 0,
                 source_id: self.node(),
@@ -643,7 +733,9 @@ impl Session {
     /// The newest probe's time stamp plus the time that it was held here, so
     /// that the sender measures the path alone (RFC 5740 §4.3.1). Zero: none.
     fn grtt_response(&self, now: Time) -> Timestamp {
-        let Some((stamp, heard)) = self.probe else { return Timestamp::default() };
+        let Some((stamp, heard)) = self.probe else {
+            return Timestamp::default();
+        };
         Timestamp::from_ns(stamp.as_ns() + now.since(heard).as_nanos() as u64)
     }
 
@@ -654,9 +746,15 @@ impl Session {
         if !self.outbox.is_empty() {
             return Some(Time::ZERO);
         }
-        let linger = self.completion.past().map(|past| past.max(self.heard + LINGER));
+        let linger = self
+            .completion
+            .past()
+            .map(|past| past.max(self.heard + LINGER));
         let complete = self.activity == Activity::Complete;
-        let status = self.reports.poll_timeout(self.group).filter(|_| self.registration.welcomed && !complete);
+        let status = self
+            .reports
+            .poll_timeout(self.group)
+            .filter(|_| self.registration.welcomed && !complete);
         let timers = [
             self.completion.poll_timeout(),
             linger,

@@ -23,7 +23,11 @@ pub(super) struct Solicitation {
 
 impl Solicitation {
     pub(super) fn new(seed: u64) -> Solicitation {
-        Solicitation { random: Random::new(seed), due: None, quiet_until: Time::ZERO }
+        Solicitation {
+            random: Random::new(seed),
+            due: None,
+            quiet_until: Time::ZERO,
+        }
     }
 
     /// A symbol of an unknown session came.
@@ -42,7 +46,11 @@ impl Solicitation {
         let (_, OfferKey { sender, from }) = self.due.take_if(|(at, _)| *at <= now)?;
         self.quiet_until = now + PATIENCE;
         let mut requests = Vec::new();
-        let id = PayloadId { sbn: 0, block_len: 1, esi: 0 };
+        let id = PayloadId {
+            sbn: 0,
+            block_len: 1,
+            esi: 0,
+        };
         let mut builder = RequestBuilder::new(&mut requests, 64);
         if !builder.push_item(Level::OBJECT, SESSION_TOI, id) {
             return None;

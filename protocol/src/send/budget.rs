@@ -15,7 +15,12 @@ impl Budget {
     /// A full bucket; `rate_per_s` is 1 to 10^9.
     pub(super) fn new(rate_per_s: u64, burst: u64) -> Budget {
         let ns_each = 1_000_000_000 / rate_per_s.clamp(1, 1_000_000_000);
-        Budget { ns_each, burst, credit: burst, refilled: Time::ZERO }
+        Budget {
+            ns_each,
+            burst,
+            credit: burst,
+            refilled: Time::ZERO,
+        }
     }
 
     /// Takes one token; false if there is none.
@@ -25,7 +30,9 @@ impl Budget {
             self.credit = self.credit.saturating_add(earned).min(self.burst);
             self.refilled = now;
         }
-        let Some(left) = self.credit.checked_sub(1) else { return false };
+        let Some(left) = self.credit.checked_sub(1) else {
+            return false;
+        };
         self.credit = left;
         true
     }

@@ -3,13 +3,13 @@
 
 use super::roster::Roster;
 use super::{Phase, Sender};
+use crate::hex;
 use crate::key::PublicKey;
 use crate::limits::GRTT_MAX;
 use crate::message::{
-    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT,
-    Register, Signed, Status,
+    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT, Register,
+    Signed, Status,
 };
-use crate::hex;
 use crate::offer::SESSION_TOI;
 use crate::span::spans;
 use crate::time::Time;
@@ -43,7 +43,9 @@ impl Sender {
         if spans(&nack.requests).any(|span| span.toi == SESSION_TOI) {
             return self.announce_soon(now);
         }
-        let Some(member) = self.roster.by_node(nack.source_id) else { return false };
+        let Some(member) = self.roster.by_node(nack.source_id) else {
+            return false;
+        };
         if member.address != Some(from) || !member.nacks.take(now) {
             return false;
         }
@@ -113,14 +115,19 @@ impl Sender {
         };
         if fresh {
             self.newest_registration = now;
+            self.probe(now);
         }
         true
     }
 
     fn handle_status(&mut self, now: Time, from: SocketAddr, ack: &Ack<'_>) -> bool {
-        let Some(status) = Status::parse(ack.payload) else { return false };
+        let Some(status) = Status::parse(ack.payload) else {
+            return false;
+        };
         let grtt = self.grtt.current();
-        let Some(member) = self.roster.by_node(ack.source_id) else { return false };
+        let Some(member) = self.roster.by_node(ack.source_id) else {
+            return false;
+        };
         if member.address != Some(from) {
             return false;
         }
@@ -130,7 +137,9 @@ impl Sender {
         member.leaves_verified = status.leaves_verified;
         for lane in 0..member.read.len() {
             let sequence = status.sequences.get(lane).copied();
-            member.read[lane] = self.window.read(now, grtt, lane, sequence, member.read[lane]);
+            member.read[lane] = self
+                .window
+                .read(now, grtt, lane, sequence, member.read[lane]);
         }
         let dropped = status.socket_drops > member.socket_drops;
         member.socket_drops = status.socket_drops;
@@ -155,4 +164,3 @@ impl Sender {
         true
     }
 }
-

@@ -9,8 +9,8 @@
 
 use crate::limits::PARITY_MAX;
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
-use crate::time::{Duration, Time};
 use crate::span::Span;
+use crate::time::{Duration, Time};
 use crate::wire::Level;
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -102,7 +102,9 @@ impl Ledger {
 
     /// An order, or the first transmission with its `parity` symbols, was sent.
     pub fn sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16) {
-        let Some(entry) = self.entry(toi, sbn) else { return };
+        let Some(entry) = self.entry(toi, sbn) else {
+            return;
+        };
         entry.parity = entry.parity.max(parity_end);
         entry.sent = now;
         entry.first_pending = false;
@@ -125,8 +127,15 @@ impl Ledger {
     /// Takes one range of a NACK. Gives whether it asks for anything that is
     /// not under way.
     pub fn request(&mut self, now: Time, grtt: Duration, span: &Span) -> bool {
-        let Span { level, toi, first, last } = *span;
-        let Some(layout) = self.shape.layout(toi).copied() else { return false };
+        let Span {
+            level,
+            toi,
+            first,
+            last,
+        } = *span;
+        let Some(layout) = self.shape.layout(toi).copied() else {
+            return false;
+        };
         if first.sbn >= layout.blocks() {
             return false;
         }
@@ -136,7 +145,11 @@ impl Ledger {
             sane && self.request_segment(now, grtt, toi, first.sbn, len, first.esi, last.esi)
         } else {
             let object = level == Level::OBJECT;
-            let (a, b) = if object { (0, layout.blocks() - 1) } else { (first.sbn, last.sbn) };
+            let (a, b) = if object {
+                (0, layout.blocks() - 1)
+            } else {
+                (first.sbn, last.sbn)
+            };
             let mut fresh = false;
             for sbn in a..=b.min(layout.blocks() - 1) {
                 let len = layout.block_len(sbn);
@@ -161,7 +174,9 @@ impl Ledger {
         first: u16,
         last: u16,
     ) -> bool {
-        let Some(&mut entry) = self.entry(toi, sbn) else { return false };
+        let Some(&mut entry) = self.entry(toi, sbn) else {
+            return false;
+        };
         if entry.first_pending {
             return false;
         }
@@ -225,13 +240,25 @@ impl Ledger {
             };
             let before = made.len();
             for &(first, last) in &wanted.sources {
-                made.push(RepairOrder { toi, sbn, first, count: last - first + 1 });
+                made.push(RepairOrder {
+                    toi,
+                    sbn,
+                    first,
+                    count: last - first + 1,
+                });
             }
-            let Some(entry) = self.entry(toi, sbn) else { continue };
+            let Some(entry) = self.entry(toi, sbn) else {
+                continue;
+            };
             let whole = wanted.sources.first() == Some(&(0, len - 1));
             if wanted.parity_end > entry.parity && !whole {
                 let count = wanted.parity_end - entry.parity;
-                made.push(RepairOrder { toi, sbn, first: len + entry.parity, count });
+                made.push(RepairOrder {
+                    toi,
+                    sbn,
+                    first: len + entry.parity,
+                    count,
+                });
                 entry.parity = wanted.parity_end;
             }
             entry.whole = whole;

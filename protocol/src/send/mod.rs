@@ -28,8 +28,8 @@ use crate::key::{PublicKey, SigningKey};
 use crate::limits::{BACKOFF_FACTOR, MESSAGE_BYTES_MAX, ROSTER_MAX};
 use crate::message::{self, EndReason, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
-use crate::tree::LEAF_BYTES;
 use crate::time::{Duration, Time};
+use crate::tree::LEAF_BYTES;
 use crate::wire::{
     CcList, Command, CommandBody, Level, NodeList, PayloadId, RequestBuilder, Requests, SenderWord,
     Timestamp, quantize,
@@ -44,6 +44,8 @@ use window::Window;
 
 const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(200);
+/// The first symbol waits no longer than this for a measured round trip.
+const MEASURE_MAX: Duration = Duration::from_millis(100);
 const FLUSH_MIN: Duration = Duration::from_millis(5);
 const FLUSH_MAX: Duration = Duration::from_millis(250);
 /// EOT and the notice of an early end are sent this often.
@@ -333,6 +335,15 @@ impl Sender {
 
     fn announce(&mut self, now: Time) {
         self.announce_due = true;
+        self.probe(now);
+        // About 3,000 bytes an announcement: at most a fiftieth of a slow rate.
+        let slow = Duration::from_nanos(24_000 * 50 * 1_000_000_000 / self.rate.bps().max(1));
+        self.announce_at = now + self.announce_every.max(slow.min(Duration::from_secs(20)));
+        self.announce_every = (self.announce_every * 3 / 2).min(ANNOUNCE_EVERY);
+    }
+
+    /// Asks for the round trip: whoever speaks next answers it.
+    fn probe(&mut self, now: Time) {
         let Timestamp { sec, usec } = Timestamp::from_ns(now.ns());
         let body = CommandBody::Cc {
             cc_sequence: self.cc_sequence,
@@ -343,15 +354,15 @@ impl Sender {
         };
         self.cc_sequence = self.cc_sequence.wrapping_add(1);
         self.push_command(&body);
-        // About 3,000 bytes an announcement: at most a fiftieth of a slow rate.
-        let slow = Duration::from_nanos(24_000 * 50 * 1_000_000_000 / self.rate.bps().max(1));
-        self.announce_at = now + self.announce_every.max(slow.min(Duration::from_secs(20)));
-        self.announce_every = (self.announce_every * 3 / 2).min(ANNOUNCE_EVERY);
     }
 
     fn start_if_ready(&mut self, now: Time) {
         let heard = self.roster.heard();
-        let all_enrolled = self.roster.members().iter().all(|m| m.state != MemberState::Expected);
+        let all_enrolled = self
+            .roster
+            .members()
+            .iter()
+            .all(|m| m.state != MemberState::Expected);
         let enough = match self.config.receivers {
             Some(count) => heard >= count && all_enrolled,
             None if !self.config.roster.is_empty() => all_enrolled,
@@ -361,7 +372,10 @@ impl Sender {
         if waited && heard == 0 {
             return self.end(now, Ending::NoReceivers);
         }
-        if enough || waited {
+        // A registration is answered by a probe, which is answered in turn.
+        let measured =
+            self.grtt.is_measured() || now.since(self.newest_registration) >= MEASURE_MAX;
+        if (enough && measured) || waited {
             self.start(now);
         }
     }
@@ -394,14 +408,17 @@ impl Sender {
 
     /// Blocks of the image that at least one receiver lacks.
     fn missing_blocks(&self) -> Vec<Range<u32>> {
-        let Some(layout) = self.config.shape.layout(IMAGE_TOI) else { return Vec::new() };
+        let Some(layout) = self.config.shape.layout(IMAGE_TOI) else {
+            return Vec::new();
+        };
         let open = || self.roster.members().iter().filter(|m| m.is_open());
         if open().any(|m| m.missing.is_none()) {
             return vec![0..layout.blocks()];
         }
         let mut lacking = vec![false; layout.blocks() as usize];
         for (first, end) in open().flat_map(|m| m.missing.iter().flatten()) {
-            let bytes = first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
+            let bytes =
+                first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
             let symbols = layout.symbols_touching(&bytes);
             if !symbols.is_empty() && symbols.end <= layout.symbols() {
                 let last = layout.locate(symbols.end - 1).0;
@@ -421,7 +438,8 @@ impl Sender {
     fn serve(&mut self, now: Time) {
         let made = self.ledger.close(now);
         if !made.is_empty() {
-            self.orders.extend(made.iter().map(|order| Order::Repair(*order)));
+            self.orders
+                .extend(made.iter().map(|order| Order::Repair(*order)));
             self.flush_every = self.flush_min();
             self.advertise(&made);
         }
@@ -449,9 +467,15 @@ impl Sender {
         let mut builder = RequestBuilder::new(&mut requests, MESSAGE_BYTES_MAX - 24);
         let mut limit = false;
         for order in made {
-            let Some(layout) = self.config.shape.layout(order.toi) else { continue };
+            let Some(layout) = self.config.shape.layout(order.toi) else {
+                continue;
+            };
             let block_len = layout.block_len(order.sbn);
-            let id = |esi| PayloadId { sbn: order.sbn, block_len, esi };
+            let id = |esi| PayloadId {
+                sbn: order.sbn,
+                block_len,
+                esi,
+            };
             let (first, last) = (id(order.first), id(order.first + (order.count - 1)));
             let whole = order.first == 0 && order.count == block_len;
             let level = if whole { Level::BLOCK } else { Level::SEGMENT };
@@ -466,8 +490,13 @@ impl Sender {
     }
 
     fn flush(&mut self, now: Time) {
-        let open: Vec<u32> =
-            self.roster.members().iter().filter(|m| m.is_open()).map(|m| m.node).collect();
+        let open: Vec<u32> = self
+            .roster
+            .members()
+            .iter()
+            .filter(|m| m.is_open())
+            .map(|m| m.node)
+            .collect();
         if self.flush_cursor >= open.len() {
             self.flush_cursor = 0;
         }
@@ -478,8 +507,16 @@ impl Sender {
             Some(layout) => (IMAGE_TOI, layout.blocks() - 1),
             None => (crate::offer::SESSION_TOI, 0),
         };
-        let block_len = self.config.shape.layout(toi).map_or(1, |layout| layout.block_len(sbn));
-        let id = PayloadId { sbn, block_len, esi: block_len - 1 };
+        let block_len = self
+            .config
+            .shape
+            .layout(toi)
+            .map_or(1, |layout| layout.block_len(sbn));
+        let id = PayloadId {
+            sbn,
+            block_len,
+            esi: block_len - 1,
+        };
         self.push_command(&CommandBody::Flush { toi, id, nodes });
         self.flush_at = now + self.flush_every;
         self.flush_every = (self.flush_every * 3 / 2).min(FLUSH_MAX.max(self.flush_min()));
@@ -498,7 +535,11 @@ impl Sender {
             let text = message::end_text(reason, &self.config.shape.session);
             let signature = self.config.session_key.sign(message::END_CONTEXT, &text);
             let mut content = Vec::new();
-            Notice::End { reason, signature: &signature }.emit(&mut content);
+            Notice::End {
+                reason,
+                signature: &signature,
+            }
+            .emit(&mut content);
             self.push_command(&CommandBody::Application(&content));
         }
         if self.end_left < 3 || !matches!(self.ending, Ending::Early(_)) {
@@ -508,7 +549,11 @@ impl Sender {
     }
 
     fn sender_word(&self) -> SenderWord {
-        let size = self.roster.heard().max(self.config.receivers.unwrap_or(1)).min(ROSTER_MAX);
+        let size = self
+            .roster
+            .heard()
+            .max(self.config.receivers.unwrap_or(1))
+            .min(ROSTER_MAX);
         SenderWord {
             instance_id: self.config.instance_id,
             grtt: quantize::grtt_from_ns(self.grtt.current().as_nanos() as u64),
@@ -554,7 +599,13 @@ impl Sender {
 
     fn welcome(&mut self) {
         let mut entries = Vec::new();
-        for member in self.roster.members_mut().iter_mut().filter(|m| m.welcome_due).take(WELCOMES_MAX) {
+        for member in self
+            .roster
+            .members_mut()
+            .iter_mut()
+            .filter(|m| m.welcome_due)
+            .take(WELCOMES_MAX)
+        {
             member.welcome_due = false;
             entries.extend_from_slice(&member.key.as_bytes()[..8]);
             entries.extend_from_slice(&member.node.to_be_bytes());
@@ -586,7 +637,13 @@ impl Sender {
         let start = self.started + self.config.wait;
         let settle = self.newest_registration + self.config.settle;
         let phase = match self.phase {
-            Phase::Announcing => [Some(start), (self.roster.heard() > 0).then_some(settle)],
+            Phase::Announcing => {
+                let measured = self.newest_registration + MEASURE_MAX;
+                [
+                    Some(start),
+                    (self.roster.heard() > 0).then_some(settle.min(measured)),
+                ]
+            }
             Phase::Sending => [self.ledger.poll_timeout(), None],
             Phase::Flushing => {
                 let flush = self.ledger.is_idle().then_some(self.flush_at);
@@ -597,6 +654,11 @@ impl Sender {
         };
         let deadline = self.config.deadline.map(|limit| self.started + limit);
         let announce = (self.phase < Phase::Ending).then_some(self.announce_at);
-        phase.into_iter().flatten().chain(deadline).chain(announce).min()
+        phase
+            .into_iter()
+            .flatten()
+            .chain(deadline)
+            .chain(announce)
+            .min()
     }
 }

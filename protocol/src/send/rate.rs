@@ -28,7 +28,10 @@ pub struct RateControl {
 impl RateControl {
     /// Always `bps`.
     pub fn fixed(bps: u64) -> RateControl {
-        RateControl { auto: false, ..RateControl::auto(Some(bps), bps) }
+        RateControl {
+            auto: false,
+            ..RateControl::auto(Some(bps), bps)
+        }
     }
 
     /// Finds its own rate, up to `ceiling` (the speed of the interface).
@@ -67,7 +70,11 @@ impl RateControl {
                 self.next_growth = now + EVENT;
             }
         } else if now >= self.next_growth {
-            let grown = if self.careful { self.bps + self.bps / 50 } else { self.bps * 2 };
+            let grown = if self.careful {
+                self.bps + self.bps / 50
+            } else {
+                self.bps * 2
+            };
             self.bps = grown.min(self.ceiling);
             self.next_growth = now + GROW_EVERY;
         }

@@ -127,7 +127,10 @@ impl Roster {
 
     /// Receivers heard so far.
     pub fn heard(&self) -> usize {
-        self.members.iter().filter(|m| m.state != MemberState::Expected).count()
+        self.members
+            .iter()
+            .filter(|m| m.state != MemberState::Expected)
+            .count()
     }
 
     /// The receiver with this node id.
@@ -150,7 +153,8 @@ impl Roster {
             Some(&at) => at,
             None if self.members.len() >= ROSTER_MAX => return None,
             None => {
-                self.members.push(Member::new(key, register.name.clone(), false));
+                self.members
+                    .push(Member::new(key, register.name.clone(), false));
                 self.by_key.insert(key, self.members.len() - 1);
                 self.members.len() - 1
             }
@@ -176,7 +180,12 @@ impl Roster {
     /// The node id that `at` wants, unless another key has it.
     fn free_node(&self, wanted: u32, at: usize, key: &PublicKey) -> u32 {
         let mut node = wanted;
-        let mut salt = u32::from_be_bytes([key.as_bytes()[8], key.as_bytes()[9], key.as_bytes()[10], key.as_bytes()[11]]);
+        let mut salt = u32::from_be_bytes([
+            key.as_bytes()[8],
+            key.as_bytes()[9],
+            key.as_bytes()[10],
+            key.as_bytes()[11],
+        ]);
         loop {
             let taken = self.by_node.get(&node).is_some_and(|&holder| holder != at);
             if !taken && node != 0 && node != u32::MAX {
@@ -189,7 +198,11 @@ impl Roster {
 
     /// Enters a completion or a failure; gives whether it was news.
     pub(super) fn complete(&mut self, now: Time, key: &PublicKey, complete: Complete) -> bool {
-        let Some(member) = self.by_key.get(key).and_then(|&at| self.members.get_mut(at)) else {
+        let Some(member) = self
+            .by_key
+            .get(key)
+            .and_then(|&at| self.members.get_mut(at))
+        else {
             return false;
         };
         member.heard = now;

@@ -25,7 +25,10 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(lanes: u8, packets: u16) -> Window {
         let packets = u64::from(packets);
-        Window { packets, positions: vec![(0, Time::ZERO); usize::from(lanes)] }
+        Window {
+            packets,
+            positions: vec![(0, Time::ZERO); usize::from(lanes)],
+        }
     }
 
     pub(super) fn note_positions(&mut self, now: Time, positions: &[u64]) {
@@ -37,7 +40,10 @@ impl Window {
     }
 
     pub(super) fn positions(&self) -> Vec<u64> {
-        self.positions.iter().map(|&(position, _)| position).collect()
+        self.positions
+            .iter()
+            .map(|&(position, _)| position)
+            .collect()
     }
 
     /// The position that a receiver has read of `lane`, from the sequence it
@@ -57,10 +63,18 @@ impl Window {
         let read = sequence.map_or(before, |sequence| {
             // Positions count packets: the newest has the sequence position - 1.
             let behind = (position as u16).wrapping_sub(1).wrapping_sub(sequence);
-            if behind < 0x8000 { position.saturating_sub(u64::from(behind)) } else { before }
+            if behind < 0x8000 {
+                position.saturating_sub(u64::from(behind))
+            } else {
+                before
+            }
         });
         let settled = now.since(moved) >= grtt * 2 + SETTLED;
-        if settled && read <= before { position } else { read.max(before) }
+        if settled && read <= before {
+            position
+        } else {
+            read.max(before)
+        }
     }
 
     /// The position that `lane` must not go beyond.

@@ -26,13 +26,31 @@ fn at(ms: u64) -> Time {
 }
 
 fn ask(ledger: &mut Ledger, now: Time, sbn: u32, from: u16, deficit: u16) -> bool {
-    let id = |esi| PayloadId { sbn, block_len: K, esi };
+    let id = |esi| PayloadId {
+        sbn,
+        block_len: K,
+        esi,
+    };
     let (first, last) = (id(K + from), id(K + from + deficit - 1));
-    ledger.request(now, GRTT, &Span { level: Level::SEGMENT, toi: IMAGE_TOI, first, last })
+    ledger.request(
+        now,
+        GRTT,
+        &Span {
+            level: Level::SEGMENT,
+            toi: IMAGE_TOI,
+            first,
+            last,
+        },
+    )
 }
 
 fn order(sbn: u32, first: u16, count: u16) -> RepairOrder {
-    RepairOrder { toi: IMAGE_TOI, sbn, first, count }
+    RepairOrder {
+        toi: IMAGE_TOI,
+        sbn,
+        first,
+        count,
+    }
 }
 
 #[test]
@@ -63,7 +81,10 @@ fn repairs_that_were_lost_are_followed_by_fresh_parity() {
     ask(&mut ledger, at(0), 4, 0, 7);
     ledger.close(at(10));
     ledger.sent(at(12), IMAGE_TOI, 4, 0);
-    assert!(ask(&mut ledger, at(50), 4, 5, 2), "two of the seven were lost");
+    assert!(
+        ask(&mut ledger, at(50), 4, 5, 2),
+        "two of the seven were lost"
+    );
     assert_eq!(ledger.close(at(60)), [order(4, K + 7, 2)]);
     ledger.sent(at(62), IMAGE_TOI, 4, 0);
     assert!(ask(&mut ledger, at(100), 4, 0, 7), "all nine were lost");
@@ -74,7 +95,10 @@ fn repairs_that_were_lost_are_followed_by_fresh_parity() {
 fn proactive_parity_is_not_sent_again() {
     let mut ledger = ledger();
     ledger.schedule(IMAGE_TOI, 2);
-    assert!(!ask(&mut ledger, at(0), 2, 0, 3), "the first transmission is still to come");
+    assert!(
+        !ask(&mut ledger, at(0), 2, 0, 3),
+        "the first transmission is still to come"
+    );
     ledger.sent(at(1), IMAGE_TOI, 2, 8);
     assert!(ask(&mut ledger, at(2), 2, 8, 3));
     assert_eq!(ledger.close(at(12)), [order(2, K + 8, 3)]);
@@ -83,8 +107,17 @@ fn proactive_parity_is_not_sent_again() {
 #[test]
 fn a_block_that_is_missing_whole_is_sent_as_its_sources_once() {
     let mut ledger = ledger();
-    let id = |sbn| PayloadId { sbn, block_len: K, esi: 0 };
-    let span = Span { level: Level::BLOCK, toi: IMAGE_TOI, first: id(1), last: id(3) };
+    let id = |sbn| PayloadId {
+        sbn,
+        block_len: K,
+        esi: 0,
+    };
+    let span = Span {
+        level: Level::BLOCK,
+        toi: IMAGE_TOI,
+        first: id(1),
+        last: id(3),
+    };
     assert!(ledger.request(at(0), GRTT, &span));
     ask(&mut ledger, at(1), 2, 0, 9);
     let orders = ledger.close(at(10));
@@ -99,10 +132,23 @@ fn a_block_that_is_missing_whole_is_sent_as_its_sources_once() {
 #[test]
 fn source_ranges_are_merged() {
     let mut ledger = ledger();
-    let id = |esi| PayloadId { sbn: 0, block_len: K, esi };
+    let id = |esi| PayloadId {
+        sbn: 0,
+        block_len: K,
+        esi,
+    };
     for (a, b) in [(5, 9), (20, 22), (8, 12), (13, 13)] {
         let (first, last) = (id(a), id(b));
-        ledger.request(at(0), GRTT, &Span { level: Level::SEGMENT, toi: IMAGE_TOI, first, last });
+        ledger.request(
+            at(0),
+            GRTT,
+            &Span {
+                level: Level::SEGMENT,
+                toi: IMAGE_TOI,
+                first,
+                last,
+            },
+        );
     }
     assert_eq!(ledger.close(at(10)), [order(0, 5, 9), order(0, 20, 3)]);
 }
@@ -117,12 +163,31 @@ fn when_parity_is_used_up_the_sources_come_again() {
 #[test]
 fn nonsense_orders_nothing() {
     let mut ledger = ledger();
-    let id = |sbn, block_len, esi| PayloadId { sbn, block_len, esi };
-    let mut ask =
-        |level, toi, first, last| ledger.request(at(0), GRTT, &Span { level, toi, first, last });
+    let id = |sbn, block_len, esi| PayloadId {
+        sbn,
+        block_len,
+        esi,
+    };
+    let mut ask = |level, toi, first, last| {
+        ledger.request(
+            at(0),
+            GRTT,
+            &Span {
+                level,
+                toi,
+                first,
+                last,
+            },
+        )
+    };
     assert!(!ask(Level::SEGMENT, IMAGE_TOI, id(99, K, 0), id(99, K, 1)));
     assert!(!ask(Level::SEGMENT, IMAGE_TOI, id(0, K, 9), id(0, K, 1)));
-    assert!(!ask(Level::SEGMENT, IMAGE_TOI, id(0, K + 1, 0), id(0, K + 1, 1)));
+    assert!(!ask(
+        Level::SEGMENT,
+        IMAGE_TOI,
+        id(0, K + 1, 0),
+        id(0, K + 1, 1)
+    ));
     assert!(!ask(Level::SEGMENT, 77, id(0, K, 0), id(0, K, 1)));
     assert!(ledger.is_idle());
 }
