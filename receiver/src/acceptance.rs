@@ -62,7 +62,11 @@ impl Acceptance {
     pub fn check(&self, object: &[u8], target: &Target) -> Result<Accepted, Refused> {
         let offer = Offer::parse(object)?;
         let signer = sshsig::verify(offer.signature, MANIFEST_NAMESPACE, offer.manifest)?;
-        if self.trust.as_ref().is_some_and(|trust| trust.contains(&signer).is_none()) {
+        if self
+            .trust
+            .as_ref()
+            .is_some_and(|trust| trust.contains(&signer).is_none())
+        {
             return Err(Refused::Untrusted(signer.fingerprint()));
         }
         let manifest = Manifest::parse(offer.manifest)?;
@@ -73,7 +77,11 @@ impl Acceptance {
             size_max: self.size_max,
         })?;
         let shape = SessionShape::new(&offer.descriptor, manifest.size_bytes, manifest.root_b3)?;
-        Ok(Accepted { shape, manifest, signer })
+        Ok(Accepted {
+            shape,
+            manifest,
+            signer,
+        })
     }
 }
 
@@ -103,7 +111,12 @@ impl Stage {
         let leaf_list = target
             .leaf_list(&root, count * 32)?
             .filter(|list| tree::root(size, list).is_ok_and(|got| got == root));
-        let mut stage = Stage { staging, journal, leaf_list, verified: Vec::new() };
+        let mut stage = Stage {
+            staging,
+            journal,
+            leaf_list,
+            verified: Vec::new(),
+        };
         if stage.staging.resumed() {
             stage.verify_claims(size)?;
         }
@@ -111,11 +124,15 @@ impl Stage {
     }
 
     fn verify_claims(&mut self, size: u64) -> Result<(), StageError> {
-        let Some(list) = &self.leaf_list else { return Ok(()) };
+        let Some(list) = &self.leaf_list else {
+            return Ok(());
+        };
         let claimed: Vec<u64> = self.journal.claimed().collect();
         for leaf in claimed {
             let bytes = self.staging.bytes(tree::leaf_range(size, leaf))?;
-            let wanted = list.get(leaf as usize * 32..).and_then(|rest| rest.first_chunk::<32>());
+            let wanted = list
+                .get(leaf as usize * 32..)
+                .and_then(|rest| rest.first_chunk::<32>());
             let matches = tree::leaf_hash(size, leaf, bytes).is_ok_and(|got| Some(&got) == wanted);
             if matches {
                 self.verified.push(leaf);

@@ -62,7 +62,11 @@ impl Assembly {
     /// # Errors
     /// The erasure code refuses the symbol size.
     pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Result<Assembly, FecError> {
-        let Accepted { shape, manifest, signer } = accepted;
+        let Accepted {
+            shape,
+            manifest,
+            signer,
+        } = accepted;
         let size = shape.image.size();
         let single = (!tree::has_leaf_list(size)).then(|| shape.root.to_vec());
         let verified = stage.verified.iter().map(|&leaf| {
@@ -71,7 +75,9 @@ impl Assembly {
         });
         Ok(Assembly {
             resumed_bytes: verified.sum(),
-            list: shape.leaves.map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
+            list: shape
+                .leaves
+                .map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
             decoder: Decoder::new(Codec::Gf16Low, shape.image.symbol_bytes().into())?,
@@ -110,7 +116,9 @@ impl Assembly {
         receiver: &mut Receiver,
     ) -> Result<(), SymbolError> {
         self.lift(inbox, kept);
-        let Some(session) = receiver.session_mut() else { return Ok(()) };
+        let Some(session) = receiver.session_mut() else {
+            return Ok(());
+        };
         for symbol in kept {
             self.place(inbox, symbol, session)?;
         }
@@ -158,19 +166,31 @@ impl Assembly {
         }
     }
 
-    fn place(&mut self, inbox: &Inbox, symbol: &Kept, session: &Session) -> Result<(), SymbolError> {
-        let Kept { datagram, toi, id, .. } = *symbol;
-        let Some(blocks) = session.blocks(toi) else { return Ok(()) };
+    fn place(
+        &mut self,
+        inbox: &Inbox,
+        symbol: &Kept,
+        session: &Session,
+    ) -> Result<(), SymbolError> {
+        let Kept {
+            datagram, toi, id, ..
+        } = *symbol;
+        let Some(blocks) = session.blocks(toi) else {
+            return Ok(());
+        };
         let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
         let payload = inbox.payload(datagram);
         if id.esi < id.block_len {
             if toi == IMAGE_TOI {
-                self.prediction.note(self.shape.image.first_symbol(id.sbn) + u64::from(id.esi));
+                self.prediction
+                    .note(self.shape.image.first_symbol(id.sbn) + u64::from(id.esi));
             }
-            self.symbols(toi).keep_source(id.sbn, id.esi, payload, blocks, leaves)?;
+            self.symbols(toi)
+                .keep_source(id.sbn, id.esi, payload, blocks, leaves)?;
         } else if let Some(payload) = payload {
             let index = id.esi - id.block_len;
-            self.symbols(toi).keep_parity(id.sbn, index, payload, blocks, leaves)?;
+            self.symbols(toi)
+                .keep_parity(id.sbn, index, payload, blocks, leaves)?;
         }
         Ok(())
     }
@@ -189,7 +209,9 @@ impl Assembly {
     }
 
     fn check_leaf_list(&mut self, now: Time, session: &mut Session) -> Result<(), StageError> {
-        let Some(list) = &self.list else { return Ok(()) };
+        let Some(list) = &self.list else {
+            return Ok(());
+        };
         let size = self.shape.image.size();
         let bytes = list.bytes().get(0..tree::leaf_count(size) * 32)?.to_vec();
         let matches = tree::root(size, &bytes).is_ok_and(|root| root == self.shape.root);
@@ -202,18 +224,24 @@ impl Assembly {
     }
 
     fn hash_leaves(&mut self, now: Time, receiver: &mut Receiver) -> Result<(), StageError> {
-        let Some(list) = &self.leaves else { return Ok(()) };
+        let Some(list) = &self.leaves else {
+            return Ok(());
+        };
         let size = self.shape.image.size();
         while let Some(leaf) = receiver.poll_leaf() {
             let bytes = self.image.bytes().get(tree::leaf_range(size, leaf))?;
-            let wanted = list.get(leaf as usize * 32..).and_then(|rest| rest.first_chunk::<32>());
+            let wanted = list
+                .get(leaf as usize * 32..)
+                .and_then(|rest| rest.first_chunk::<32>());
             let matches = tree::leaf_hash(size, leaf, bytes).is_ok_and(|got| Some(&got) == wanted);
             if matches {
                 self.journal.mark(leaf)?;
             } else {
                 self.damaged_leaf = Some(leaf);
             }
-            let Some(session) = receiver.session_mut() else { return Ok(()) };
+            let Some(session) = receiver.session_mut() else {
+                return Ok(());
+            };
             session.handle_leaf(now, leaf, matches);
             if !matches {
                 forget_parity(&mut self.image, &self.shape, leaf);
@@ -246,6 +274,9 @@ impl Assembly {
 fn forget_parity(image: &mut Symbols, shape: &SessionShape, leaf: u64) {
     let layout = shape.image;
     let touching = layout.symbols_touching(&tree::leaf_range(layout.size(), leaf));
-    let (first, last) = (layout.locate(touching.start).0, layout.locate(touching.end - 1).0);
+    let (first, last) = (
+        layout.locate(touching.start).0,
+        layout.locate(touching.end - 1).0,
+    );
     (first..=last).for_each(|sbn| image.drop_parity(sbn));
 }

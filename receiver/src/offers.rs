@@ -35,19 +35,29 @@ impl OfferBytes {
         id: PayloadId,
         held: Held,
     ) -> Result<Option<Vec<u8>>, SymbolError> {
-        let Some(payload) = inbox.payload(datagram) else { return Ok(None) };
-        let Some(offer) = self.offer(key, fti) else { return Ok(None) };
+        let Some(payload) = inbox.payload(datagram) else {
+            return Ok(None);
+        };
+        let Some(offer) = self.offer(key, fti) else {
+            return Ok(None);
+        };
         if id.esi < id.block_len {
             offer.blocks.hold_source(0, id.esi);
-            offer.symbols.keep_source(0, id.esi, Some(payload), &offer.blocks, None)?;
+            offer
+                .symbols
+                .keep_source(0, id.esi, Some(payload), &offer.blocks, None)?;
         } else {
             let index = id.esi - id.block_len;
             offer.blocks.hold_parity(0, index);
-            offer.symbols.keep_parity(0, index, payload, &offer.blocks, None)?;
+            offer
+                .symbols
+                .keep_parity(0, index, payload, &offer.blocks, None)?;
         }
         if held == Held::Restorable {
             let mut decoder = Decoder::new(Codec::Gf16Low, offer.layout.symbol_bytes().into())?;
-            offer.symbols.restore(0, &mut decoder, &offer.blocks, None)?;
+            offer
+                .symbols
+                .restore(0, &mut decoder, &offer.blocks, None)?;
         }
         if !matches!(held, Held::Restorable | Held::Done) {
             return Ok(None);
@@ -61,12 +71,18 @@ impl OfferBytes {
         if let Some(at) = self.0.iter().position(|offer| offer.key == key) {
             return self.0.get_mut(at);
         }
-        let layout = ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        let layout =
+            ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
         if self.0.len() >= OFFERS_MAX {
             self.0.remove(0);
         }
         let symbols = Symbols::new(layout, Bytes::memory(&layout));
-        self.0.push(Collected { key, layout, blocks: Blocks::new(layout), symbols });
+        self.0.push(Collected {
+            key,
+            layout,
+            blocks: Blocks::new(layout),
+            symbols,
+        });
         self.0.last_mut()
     }
 

@@ -105,7 +105,11 @@ pub fn receive(
     let mut report = ReceiveReport {
         schema: SCHEMA,
         name: config.name.clone(),
-        trust: if config.acceptance.trust.is_some() { "trusted" } else { "none" },
+        trust: if config.acceptance.trust.is_some() {
+            "trusted"
+        } else {
+            "none"
+        },
         ..ReceiveReport::default()
     };
     let result = Reception::open(config, target, &mut report).and_then(|mut reception| {

@@ -145,7 +145,10 @@ impl<'a> Reception<'a> {
     }
 
     fn take_batch(&mut self) -> Result<(), ReceiveError> {
-        let due = self.receiver.poll_timeout().map_or(LONGEST_WAIT, |at| at.since(now()));
+        let due = self
+            .receiver
+            .poll_timeout()
+            .map_or(LONGEST_WAIT, |at| at.since(now()));
         let wanted = self.inbox.wanted();
         let (staging, places) = match (&mut self.assembly, self.receiver.session()) {
             (Some(assembly), Some(session)) => assembly.places(wanted, session),
@@ -156,7 +159,11 @@ impl<'a> Reception<'a> {
             group: self.config.group,
             source,
         })?;
-        if count > 0 { self.handle_batch() } else { Ok(()) }
+        if count > 0 {
+            self.handle_batch()
+        } else {
+            Ok(())
+        }
     }
 
     fn handle_batch(&mut self) -> Result<(), ReceiveError> {
@@ -164,13 +171,18 @@ impl<'a> Reception<'a> {
         let (mut messages, mut offered) = (Vec::new(), None);
         self.kept.clear();
         for (i, datagram) in self.inbox.datagrams().enumerate() {
-            if datagram.header.first().is_none_or(|byte| byte & 15 != TYPE_DATA) {
+            if datagram
+                .header
+                .first()
+                .is_none_or(|byte| byte & 15 != TYPE_DATA)
+            {
                 messages.push((i, datagram.from));
                 continue;
             }
             let verdict = match DataHeader::parse(datagram.header) {
                 Ok((header, offset)) if offset == DATA_HEADER_BYTES => {
-                    self.receiver.handle_data(at, datagram.from, &header, datagram.len - offset)
+                    self.receiver
+                        .handle_data(at, datagram.from, &header, datagram.len - offset)
                 }
                 Ok(_) => Verdict::Refused(Refusal::NoFti),
                 Err(error) => {
@@ -182,7 +194,13 @@ impl<'a> Reception<'a> {
                 Verdict::Keep { toi, id, held } => {
                     let landed = datagram.landed;
                     self.moved += u64::from(landed == Landed::Scratch);
-                    self.kept.push(Kept { datagram: i, landed, toi, id, held });
+                    self.kept.push(Kept {
+                        datagram: i,
+                        landed,
+                        toi,
+                        id,
+                        held,
+                    });
                 }
                 Verdict::Duplicate => {}
                 Verdict::Refused(why) => *self.refused.entry(why.name()).or_default() += 1,
@@ -201,7 +219,9 @@ impl<'a> Reception<'a> {
     }
 
     fn settle(&mut self, at: Time) -> Result<(), ReceiveError> {
-        let Some(assembly) = &mut self.assembly else { return Ok(()) };
+        let Some(assembly) = &mut self.assembly else {
+            return Ok(());
+        };
         if !self.kept.is_empty() {
             self.first_symbol.get_or_insert(at);
             assembly.settle(at, &mut self.inbox, &self.kept, &mut self.receiver)?;
@@ -251,11 +271,13 @@ impl<'a> Reception<'a> {
         });
         let shape = accepted.shape;
         let (known, verified) = (stage.leaf_list.is_some(), stage.verified.clone());
-        let assembly = Assembly::new(accepted, stage, self.target.clone()).map_err(SymbolError::from)?;
+        let assembly =
+            Assembly::new(accepted, stage, self.target.clone()).map_err(SymbolError::from)?;
         self.resumed_bytes = assembly.resumed_bytes;
         self.assembly = Some(assembly);
         self.fit_inbox(shape.image.symbol_bytes().into())?;
-        self.receiver.follow(now(), key, shape, known, verified.into_iter());
+        self.receiver
+            .follow(now(), key, shape, known, verified.into_iter());
         Ok(())
     }
 
@@ -292,7 +314,10 @@ impl<'a> Reception<'a> {
                 self.ended_at = Some(now());
             }
             Event::Ended(EndReason::Deadline) => {
-                return Err(ReceiveError::SenderGone("gave up at its deadline", self.verified_bytes()));
+                return Err(ReceiveError::SenderGone(
+                    "gave up at its deadline",
+                    self.verified_bytes(),
+                ));
             }
             Event::Over { finished: true } => return Ok(true),
             Event::Over { finished: false } => {
@@ -308,7 +333,9 @@ impl<'a> Reception<'a> {
     /// Syncs and renames on a thread of its own, so that the sender goes on
     /// hearing from this receiver.
     fn start_finishing(&mut self) {
-        let Some(staging) = self.assembly.take().and_then(Assembly::into_staging) else { return };
+        let Some(staging) = self.assembly.take().and_then(Assembly::into_staging) else {
+            return;
+        };
         let options = FinishOptions {
             read_back: self.config.read_back,
             final_name: self.config.file_name.clone(),
@@ -320,12 +347,15 @@ impl<'a> Reception<'a> {
         let Some(handle) = self.finishing.take_if(|handle| handle.is_finished()) else {
             return Ok(());
         };
-        let Ok(result) = handle.join() else { unreachable!("finishing an image does not panic") };
+        let Ok(result) = handle.join() else {
+            unreachable!("finishing an image does not panic")
+        };
         let result = result.and_then(|finished| {
             if let Some(image) = &self.image
                 && let Some(session) = self.receiver.session()
             {
-                self.target.record_installed(&image.name, image.version, &session.shape().root)?;
+                self.target
+                    .record_installed(&image.name, image.version, &session.shape().root)?;
             }
             Ok(finished)
         });
@@ -339,7 +369,8 @@ impl<'a> Reception<'a> {
             }
             Err(error) => {
                 let figures = self.figures();
-                self.receiver.finish(now(), figures, Some(&error.to_string()));
+                self.receiver
+                    .finish(now(), figures, Some(&error.to_string()));
                 self.say_last_words();
                 Err(error.into())
             }
@@ -360,30 +391,49 @@ impl<'a> Reception<'a> {
     fn check_patience(&mut self) -> Result<(), ReceiveError> {
         let at = now();
         if let Some(session) = self.receiver.session() {
-            let since = self.ended_at.map_or(session.silent_for(at), |ended| at.since(ended));
+            let since = self
+                .ended_at
+                .map_or(session.silent_for(at), |ended| at.since(ended));
             if since >= self.config.stall_timeout && self.finished.is_none() {
                 let bytes = self.verified_bytes();
                 return Err(ReceiveError::SenderGone("was silent for too long", bytes));
             }
             return Ok(());
         }
-        let Some(wait) = self.config.wait.filter(|&wait| at.since(self.started) >= wait) else {
+        let Some(wait) = self
+            .config
+            .wait
+            .filter(|&wait| at.since(self.started) >= wait)
+        else {
             return Ok(());
         };
         Err(match self.last_refusal.take() {
             Some(refused) => ReceiveError::Refused(refused),
-            None => ReceiveError::NoSession { group: self.config.group, waited: wait },
+            None => ReceiveError::NoSession {
+                group: self.config.group,
+                waited: wait,
+            },
         })
     }
 
     fn verified_bytes(&self) -> u64 {
-        self.receiver.session().map_or(0, |session| session.verified_bytes())
+        self.receiver
+            .session()
+            .map_or(0, |session| session.verified_bytes())
     }
 
     fn progress(&self) -> Progress {
-        let counters = self.receiver.session().map(|session| session.counters()).unwrap_or_default();
+        let counters = self
+            .receiver
+            .session()
+            .map(|session| session.counters())
+            .unwrap_or_default();
         Progress {
-            image: self.image.as_ref().map(|image| image.name.clone()).unwrap_or_default(),
+            image: self
+                .image
+                .as_ref()
+                .map(|image| image.name.clone())
+                .unwrap_or_default(),
             size_bytes: self.image.as_ref().map_or(0, |image| image.size_bytes),
             verified_bytes: self.verified_bytes(),
             lost: counters.lost,
@@ -403,10 +453,16 @@ impl<'a> Reception<'a> {
     fn figures(&mut self) -> Figures {
         self.memory.sample();
         let session = self.receiver.session();
-        let counters = session.map(|session| session.counters()).unwrap_or_default();
+        let counters = session
+            .map(|session| session.counters())
+            .unwrap_or_default();
         Figures {
             sync_ms: self.finished.as_ref().map_or(0.0, |f| f.sync_ms as f64),
-            read_back_ms: self.finished.as_ref().and_then(|f| f.read_back_ms).unwrap_or(0) as f64,
+            read_back_ms: self
+                .finished
+                .as_ref()
+                .and_then(|f| f.read_back_ms)
+                .unwrap_or(0) as f64,
             lost_symbols: counters.lost,
             socket_drops_estimate: self.socket_drops_estimate(counters.lost),
             duplicates: counters.duplicates,
@@ -425,14 +481,23 @@ impl<'a> Reception<'a> {
     /// Fills the report in.
     pub(crate) fn report(&mut self, report: &mut ReceiveReport) {
         let figures = self.figures();
-        let received = self.receiver.session().map_or(0, |session| session.counters().received);
+        let received = self
+            .receiver
+            .session()
+            .map_or(0, |session| session.counters().received);
         let end = self.finished_at.unwrap_or_else(now);
-        let elapsed = self.first_symbol.map_or(0.0, |start| end.since(start).as_secs_f64());
+        let elapsed = self
+            .first_symbol
+            .map_or(0.0, |start| end.since(start).as_secs_f64());
         let size = self.image.as_ref().map_or(0, |image| image.size_bytes);
         report.image = self.image.take();
         report.path = self.finished.as_ref().map(|f| f.path.display().to_string());
         report.elapsed_ms = elapsed * 1e3;
-        report.goodput_bps = if elapsed > 0.0 { size as f64 * 8.0 / elapsed } else { 0.0 };
+        report.goodput_bps = if elapsed > 0.0 {
+            size as f64 * 8.0 / elapsed
+        } else {
+            0.0
+        };
         report.sync_ms = figures.sync_ms;
         report.read_back_ms = figures.read_back_ms;
         report.received_packets = received;
@@ -455,7 +520,10 @@ impl<'a> Reception<'a> {
 }
 
 fn packet_shape(symbol_bytes: usize) -> PacketShape {
-    PacketShape { header_bytes: DATA_HEADER_BYTES, symbol_bytes }
+    PacketShape {
+        header_bytes: DATA_HEADER_BYTES,
+        symbol_bytes,
+    }
 }
 
 fn now() -> Time {

@@ -49,11 +49,13 @@ impl Bytes {
             Bytes::Staged(staging) => staging.bytes(range),
             Bytes::Memory(memory) => {
                 let reserved_bytes = memory.len() as u64;
-                memory.get(range.start as usize..range.end as usize).ok_or(StageError::OutOfBounds {
-                    start: range.start,
-                    end: range.end,
-                    reserved_bytes,
-                })
+                memory.get(range.start as usize..range.end as usize).ok_or(
+                    StageError::OutOfBounds {
+                        start: range.start,
+                        end: range.end,
+                        reserved_bytes,
+                    },
+                )
             }
         }
     }
@@ -65,7 +67,11 @@ impl Bytes {
                 let reserved_bytes = memory.len() as u64;
                 let (start, end) = (offset, offset + bytes.len() as u64);
                 let place = memory.get_mut(start as usize..end as usize);
-                let place = place.ok_or(StageError::OutOfBounds { start, end, reserved_bytes })?;
+                let place = place.ok_or(StageError::OutOfBounds {
+                    start,
+                    end,
+                    reserved_bytes,
+                })?;
                 place.copy_from_slice(bytes);
                 Ok(())
             }
@@ -100,7 +106,12 @@ pub struct Symbols {
 impl Symbols {
     /// No symbols yet.
     pub fn new(layout: ObjectLayout, bytes: Bytes) -> Symbols {
-        Symbols { layout, bytes, parked: HashMap::new(), restored: Vec::new() }
+        Symbols {
+            layout,
+            bytes,
+            parked: HashMap::new(),
+            restored: Vec::new(),
+        }
     }
 
     /// The bytes of the object.
@@ -132,9 +143,20 @@ impl Symbols {
 
     /// Parity that waits where source `esi` belongs moves on. Call it before
     /// the source is written, or its place is posted to the kernel.
-    fn vacate(&mut self, sbn: u32, esi: u16, blocks: &Blocks, leaves: Option<&Leaves>) -> Result<(), StageError> {
-        let Some(parked) = self.parked.get(&sbn) else { return Ok(()) };
-        let Some(at) = parked.iter().position(|p| matches!(p.place, Place::Hole(hole) if hole == esi)) else {
+    fn vacate(
+        &mut self,
+        sbn: u32,
+        esi: u16,
+        blocks: &Blocks,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), StageError> {
+        let Some(parked) = self.parked.get(&sbn) else {
+            return Ok(());
+        };
+        let Some(at) = parked
+            .iter()
+            .position(|p| matches!(p.place, Place::Hole(hole) if hole == esi))
+        else {
             return Ok(());
         };
         let width = u64::from(self.layout.symbol_bytes());
@@ -161,7 +183,9 @@ impl Symbols {
         let taken = self.parked.get(&sbn).map_or(&[][..], Vec::as_slice);
         let free = |esi: &u16| {
             let index = first + u64::from(*esi);
-            let taken = taken.iter().any(|p| matches!(p.place, Place::Hole(hole) if hole == *esi));
+            let taken = taken
+                .iter()
+                .any(|p| matches!(p.place, Place::Hole(hole) if hole == *esi));
             !taken && !blocks.holds(index) && !touches_verified(leaves, index)
         };
         // From the back: first transmissions fill a block from the front.
@@ -192,7 +216,12 @@ impl Symbols {
             self.vacate(sbn, esi, blocks, leaves)?;
         }
         let offset = self.offset(sbn, esi);
-        self.write_unverified(offset, symbol, self.layout.first_symbol(sbn) + u64::from(esi), leaves)
+        self.write_unverified(
+            offset,
+            symbol,
+            self.layout.first_symbol(sbn) + u64::from(esi),
+            leaves,
+        )
     }
 
     fn write_unverified(
@@ -206,10 +235,14 @@ impl Symbols {
             return self.bytes.write(offset, symbol);
         };
         let end = offset + symbol.len() as u64;
-        for leaf in leaves.touched_by(index).filter(|&leaf| !leaves.is_verified(leaf)) {
+        for leaf in leaves
+            .touched_by(index)
+            .filter(|&leaf| !leaves.is_verified(leaf))
+        {
             let bytes = leaves.range(leaf);
             let (a, b) = (bytes.start.max(offset), bytes.end.min(end));
-            self.bytes.write(a, &symbol[(a - offset) as usize..(b - offset) as usize])?;
+            self.bytes
+                .write(a, &symbol[(a - offset) as usize..(b - offset) as usize])?;
         }
         Ok(())
     }
@@ -228,7 +261,10 @@ impl Symbols {
         leaves: Option<&Leaves>,
     ) -> Result<(), StageError> {
         let place = self.park(sbn, symbol.to_vec(), blocks, leaves)?;
-        self.parked.entry(sbn).or_default().push(Parked { index, place });
+        self.parked
+            .entry(sbn)
+            .or_default()
+            .push(Parked { index, place });
         Ok(())
     }
 
@@ -261,7 +297,12 @@ impl Symbols {
         };
         let sources = (0..len)
             .filter(|&esi| blocks.holds(first + u64::from(esi)))
-            .map(|esi| (usize::from(esi), place(esi, layout.symbol_len(sbn, esi) as u64)));
+            .map(|esi| {
+                (
+                    usize::from(esi),
+                    place(esi, layout.symbol_len(sbn, esi) as u64),
+                )
+            });
         let parity = parked.iter().map(|parked| {
             let symbol = match &parked.place {
                 Place::Hole(esi) => place(*esi, width),
@@ -286,5 +327,9 @@ impl Symbols {
 
 /// Whether symbol `index` holds bytes of a leaf that was verified.
 pub fn touches_verified(leaves: Option<&Leaves>, index: u64) -> bool {
-    leaves.is_some_and(|leaves| leaves.touched_by(index).any(|leaf| leaves.is_verified(leaf)))
+    leaves.is_some_and(|leaves| {
+        leaves
+            .touched_by(index)
+            .any(|leaf| leaves.is_verified(leaf))
+    })
 }
