@@ -1,0 +1,218 @@
+//! The JSON text of a manifest. Reading keeps keys as they come, so that a
+//! duplicate or a missing key, a wrong type and an unknown schema are
+//! different errors.
+use super::{MANIFEST_BYTES_MAX, Manifest, ManifestError, SCHEMA};
+use crate::hex::{hash_from_hex, hex};
+use crate::rfc3339::{parse_rfc3339, rfc3339};
+use crate::tree::Hash;
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, error::Category};
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    if bytes.len() > MANIFEST_BYTES_MAX {
+        return Err(ManifestError::TooLong {
+            limit: MANIFEST_BYTES_MAX,
+            got: bytes.len(),
+        });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let Pairs(pairs) = Pairs::deserialize(&mut deserializer).map_err(read_error)?;
+    deserializer
+        .end()
+        .map_err(|error| ManifestError::TrailingBytes {
+            line: error.line(),
+            column: error.column(),
+        })?;
+    let mut fields = Fields::of(pairs)?;
+    // The schema first: of a manifest of another schema nothing else is known.
+    let schema = fields.text("schema")?;
+    if schema != SCHEMA {
+        let got = schema
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(64)
+            .collect();
+        return Err(ManifestError::Schema { got });
+    }
+    fields.check_keys()?;
+    let manifest = Manifest {
+        name: fields.text("name")?,
+        version: fields.count("version")?,
+        hardware: fields.hardware()?,
+        size_bytes: fields.count("size_bytes")?,
+        root_b3: fields.hash("root_b3", ManifestError::Root)?,
+        sha256: match fields.has("sha256") {
+            true => Some(fields.hash("sha256", ManifestError::Sha256)?),
+            false => None,
+        },
+        created: fields.time("created", ManifestError::Created)?,
+        expires: match fields.has("expires") {
+            true => Some(fields.time("expires", ManifestError::Expires)?),
+            false => None,
+        },
+    };
+    manifest.check_limits()?;
+    Ok(manifest)
+}
+
+pub(super) fn to_bytes(manifest: &Manifest) -> Vec<u8> {
+    let text = Text {
+        schema: SCHEMA,
+        name: &manifest.name,
+        version: manifest.version,
+        hardware: &manifest.hardware,
+        size_bytes: manifest.size_bytes,
+        root_b3: hex(&manifest.root_b3),
+        sha256: manifest.sha256.map(|hash| hex(&hash)),
+        created: rfc3339(manifest.created),
+        expires: manifest.expires.map(rfc3339),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&text).expect("strings and numbers always serialise");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The order of keys in the file.
+#[derive(Serialize)]
+struct Text<'a> {
+    schema: &'a str,
+    name: &'a str,
+    version: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    hardware: &'a [String],
+    size_bytes: u64,
+    root_b3: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// The keys of the schema: those that must be there, then those that may.
+const KEYS: [(&str, bool); 9] = [
+    ("schema", true),
+    ("name", true),
+    ("version", true),
+    ("size_bytes", true),
+    ("root_b3", true),
+    ("created", true),
+    ("hardware", false),
+    ("sha256", false),
+    ("expires", false),
+];
+
+/// A JSON object as its pairs, in order, duplicates included.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+fn read_error(error: serde_json::Error) -> ManifestError {
+    match error.classify() {
+        Category::Data => ManifestError::NotAnObject,
+        _ => ManifestError::NotJson {
+            line: error.line(),
+            column: error.column(),
+        },
+    }
+}
+
+/// The pairs, each key once.
+struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    fn of(pairs: Vec<(String, Value)>) -> Result<Fields, ManifestError> {
+        let mut keys: Vec<&String> = pairs.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(ManifestError::DuplicateKey(shown(pair[0]))),
+            None => Ok(Fields(pairs)),
+        }
+    }
+
+    fn check_keys(&self) -> Result<(), ManifestError> {
+        let known = |name: &str| KEYS.iter().any(|(key, _)| *key == name);
+        if let Some((key, _)) = self.0.iter().find(|(key, _)| !known(key)) {
+            return Err(ManifestError::UnknownKey(shown(key)));
+        }
+        match KEYS.iter().find(|(key, must)| *must && !self.has(key)) {
+            Some((key, _)) => Err(ManifestError::MissingKey(key)),
+            None => Ok(()),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == key)
+    }
+
+    fn take(&mut self, key: &'static str) -> Result<Value, ManifestError> {
+        let pair = self.0.iter_mut().find(|(name, _)| name == key);
+        pair.map(|(_, value)| value.take())
+            .ok_or(ManifestError::MissingKey(key))
+    }
+
+    fn text(&mut self, key: &'static str) -> Result<String, ManifestError> {
+        let expected = "text";
+        match self.take(key)? {
+            Value::String(text) => Ok(text),
+            _ => Err(ManifestError::Type { key, expected }),
+        }
+    }
+
+    fn count(&mut self, key: &'static str) -> Result<u64, ManifestError> {
+        let expected = "a whole number from 0 on";
+        let value = self.take(key)?;
+        value.as_u64().ok_or(ManifestError::Type { key, expected })
+    }
+
+    fn hash(&mut self, key: &'static str, error: ManifestError) -> Result<Hash, ManifestError> {
+        hash_from_hex(&self.text(key)?).ok_or(error)
+    }
+
+    fn time(&mut self, key: &'static str, error: ManifestError) -> Result<u64, ManifestError> {
+        parse_rfc3339(&self.text(key)?).ok_or(error)
+    }
+
+    fn hardware(&mut self) -> Result<Vec<String>, ManifestError> {
+        if !self.has("hardware") {
+            return Ok(Vec::new());
+        }
+        let (key, expected) = ("hardware", "a list of texts");
+        let Value::Array(items) = self.take(key)? else {
+            return Err(ManifestError::Type { key, expected });
+        };
+        items
+            .into_iter()
+            .map(|item| match item {
+                Value::String(id) => Ok(id),
+                _ => Err(ManifestError::Type { key, expected }),
+            })
+            .collect()
+    }
+}
+
+/// A foreign key for an error message: bounded, no control characters.
+fn shown(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(64).collect()
+}
