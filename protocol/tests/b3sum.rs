@@ -16,7 +16,7 @@ fn root_is_what_b3sum_prints() {
     let mut command = Command::new("b3sum");
     let mut expected = String::new();
     for size in sizes {
-        let image: Vec<u8> = (0..size).map(|i| (i * 31 >> 7) as u8).collect();
+        let image: Vec<u8> = (0..size).map(|i| ((i * 31) >> 7) as u8).collect();
         let path = dir.path().join(size.to_string());
         std::fs::write(&path, &image).unwrap();
         command.arg(&path);
