@@ -378,18 +378,13 @@ fn verify_names_what_is_wrong() {
     );
     with(&signed_edit("fw.img", "../../x"), 4, "name: character '/'");
     let expired = |bench: &Bench| {
-        let text = bench.read(MANIFEST);
-        let year = |key: &str| text.find(key).unwrap() + key.len();
-        let mut text = text.clone();
-        for key in ["\"created\": \"", "\"expires\": \""] {
-            let at = year(key);
-            text.replace_range(at..at + 4, "2001");
+        let mut text = bench.read(MANIFEST);
+        for (key, year) in [("\"created\": \"", "2000"), ("\"expires\": \"", "2001")] {
+            let at = text.find(key).unwrap() + key.len();
+            text.replace_range(at..at + 4, year);
         }
-        // A month's end may not exist in another year or month order.
-        let at = year("\"created\": \"");
-        text.replace_range(at..at + 4, "2000");
-        text = text.replace("-02-29T", "-02-28T");
-        bench.write(MANIFEST, text);
+        // 2001 has no leap day, which the year of this run may have.
+        bench.write(MANIFEST, text.replace("2001-02-29T", "2001-02-28T"));
         bench.resign();
     };
     with(&expired, 4, "manifest: expired 2001-");
