@@ -1,63 +1,73 @@
-//! Exit codes, and failures that carry one.
-
+//! How the program ends: documented exit codes, and one line on stderr.
 use linecast_engine::image::ImageError;
 use linecast_engine::push::PushError;
 use linecast_net::{NetError, NetErrorKind};
-use std::fmt::Display;
+use linecast_protocol::manifest::ManifestError;
+use std::fmt;
+use std::process::ExitCode;
 
-/// The documented exit codes.
+/// The exit codes. Scripts rely on them; they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Every expected receiver has it.
-    Ok = 0,
-    /// Wrong usage, or an internal error.
+#[allow(dead_code, reason = "the commands that end with the others come later")]
+pub(crate) enum Exit {
+    /// Every expected receiver has it, or the command did what it was asked.
+    Success = 0,
+    /// Wrong usage, a file that cannot be read or written, or an internal fault.
     Usage = 1,
     /// Some receivers failed.
-    Some = 2,
-    /// No receiver has it.
+    SomeFailed = 2,
+    /// No receiver succeeded.
     NoneSucceeded = 3,
-    /// A signature, a manifest or an image does not verify.
+    /// A hash, a signature or a manifest's policy refused the image.
     Verification = 4,
-    /// There is no path to the group.
-    Path = 5,
+    /// The network path or another precondition is not there.
+    Preflight = 5,
     /// The deadline passed.
     Deadline = 6,
-    /// Ctrl-C.
+    /// The commit was aborted.
+    CommitAborted = 7,
+    /// A benchmark got worse than it may.
+    Regression = 8,
+    /// Interrupted by a signal.
     Interrupted = 130,
 }
 
-/// Why a command failed, in one sentence, and its exit code.
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command failed: its exit code and `<thing>: <limit and got>`.
 #[derive(Debug)]
-pub struct Failure {
-    /// The code.
-    pub exit: Exit,
-    /// The sentence.
-    pub message: String,
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
 }
 
 impl Failure {
-    /// The user asked for something that cannot be.
-    pub fn usage(message: String) -> Failure {
+    /// The arguments or the files they name cannot be used.
+    pub(crate) fn usage(message: impl fmt::Display) -> Failure {
         Failure {
             exit: Exit::Usage,
-            message,
+            message: message.to_string(),
         }
     }
 
-    /// Something that should have worked did not.
-    pub fn internal(error: impl Display) -> Failure {
-        Failure {
-            exit: Exit::Usage,
-            message: error.to_string(),
-        }
-    }
-
-    /// Something does not verify.
-    pub fn verification(message: String) -> Failure {
+    /// The image, manifest or signature is refused.
+    pub(crate) fn verification(message: impl fmt::Display) -> Failure {
         Failure {
             exit: Exit::Verification,
-            message,
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Failure {
+        match error {
+            ImageError::Changed { .. } => Failure::verification(error),
+            error => Failure::usage(error),
         }
     }
 }
@@ -65,23 +75,8 @@ impl Failure {
 impl From<NetError> for Failure {
     fn from(error: NetError) -> Failure {
         let exit = match error.kind() {
-            NetErrorKind::Path => Exit::Path,
+            NetErrorKind::Path => Exit::Preflight,
             NetErrorKind::Usage | NetErrorKind::Internal => Exit::Usage,
-        };
-        Failure {
-            exit,
-            message: error.to_string(),
-        }
-    }
-}
-
-impl From<ImageError> for Failure {
-    fn from(error: ImageError) -> Failure {
-        let changed = matches!(error, ImageError::Changed { .. });
-        let exit = if changed {
-            Exit::Verification
-        } else {
-            Exit::Usage
         };
         Failure {
             exit,
@@ -95,10 +90,13 @@ impl From<PushError> for Failure {
         match error {
             PushError::Net(error) => error.into(),
             PushError::Image(error) => error.into(),
-            error => Failure {
-                exit: Exit::Usage,
-                message: error.to_string(),
-            },
+            error => Failure::usage(error),
         }
+    }
+}
+
+impl From<ManifestError> for Failure {
+    fn from(error: ManifestError) -> Failure {
+        Failure::verification(format!("manifest: {error}"))
     }
 }

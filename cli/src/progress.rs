@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Where progress goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProgressMode {
+pub(crate) enum ProgressMode {
     /// A live block on a terminal, nothing otherwise.
     Auto,
     /// One line a second.
@@ -19,7 +19,7 @@ pub enum ProgressMode {
 }
 
 /// Shows how a push is going.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     plain: bool,
     printed: Option<Instant>,
@@ -33,7 +33,7 @@ const TEMPLATE: &str =
 
 impl Progress {
     /// Progress of an image of `size` bytes.
-    pub fn new(mode: ProgressMode, name: &str, size: u64) -> Progress {
+    pub(crate) fn new(mode: ProgressMode, name: &str, size: u64) -> Progress {
         let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
         let bar = live.then(|| {
             let bar =
@@ -54,7 +54,7 @@ impl Progress {
     }
 
     /// Called about ten times a second.
-    pub fn update(&mut self, sender: &Sender, totals: &Totals) {
+    pub(crate) fn update(&mut self, sender: &Sender, totals: &Totals) {
         let symbols = sender.image_symbols().max(1);
         let part = totals.symbols.source as f64 / symbols as f64;
         let bytes = (part * self.size as f64) as u64;
@@ -101,7 +101,7 @@ impl Progress {
     }
 
     /// Clears the live block.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

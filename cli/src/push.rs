@@ -3,30 +3,29 @@
 use crate::exit::{Exit, Failure};
 use crate::network::NetworkArgs;
 use crate::progress::{Progress, ProgressMode};
-use crate::units;
-use clap::Args;
+use crate::{files, units};
 use linecast_engine::image::Image;
 use linecast_engine::push::{self, Identity, PushConfig, Release};
 use linecast_engine::report::PushReport;
 use linecast_engine::transmitter::IoChoice;
 use linecast_net::clock;
 use linecast_protocol::key::{Roster, SigningKey};
-use linecast_protocol::manifest::{Manifest, ManifestError, Policy, SIZE_MAX};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
+use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, Policy, SIZE_MAX};
+use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SIGNATURE_BYTES_MAX};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Push IMAGE to every receiver of a group
-#[derive(Debug, Args)]
-pub struct PushArgs {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// Image: a regular file or a block device
     image: PathBuf,
     #[command(flatten)]
     network: NetworkArgs,
     /// Rate on the wire, L2 headers included: 900mbit, auto
-    #[arg(long, default_value = "auto", value_parser = units::rate_or_auto, value_name = "RATE")]
-    rate: units::Rate,
+    #[arg(long, default_value = "auto", value_parser = rate, value_name = "RATE")]
+    rate: Rate,
     /// Bytes of a symbol, a multiple of 64 [default: from the MTU]
     #[arg(long, value_name = "BYTES")]
     symbol: Option<u16>,
@@ -86,18 +85,18 @@ pub struct PushArgs {
 }
 
 /// Runs the push.
-pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Result<Exit, Failure> {
     let (group, interface) = args.network.resolve()?;
     interface.address_for(group.ip())?;
     let symbol_bytes = push::symbol_bytes(&interface, args.symbol)?;
     let roster = match &args.roster {
-        Some(path) => Roster::parse(&read_text(path)?)
+        Some(path) => Roster::parse(&files::read_text("roster", path)?)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
             .entries()
             .to_vec(),
         None => Vec::new(),
     };
-    let release = release(args)?;
+    let release = release(&args)?;
     if args.dry_run {
         println!(
             "{}: {} bytes, root {}, to {group} on {} in symbols of {symbol_bytes} bytes",
@@ -106,13 +105,13 @@ pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Resul
             linecast_protocol::hex(&release.hash.root),
             interface.name,
         );
-        return Ok(Exit::Ok);
+        return Ok(Exit::Success);
     }
     let config = PushConfig {
         group,
         interface,
         hops: args.hops,
-        rate_bps: args.rate.fixed(),
+        rate_bps: args.rate.0,
         symbol_bytes: args.symbol,
         block_symbols: args.block_symbols,
         lanes: args.lanes.into(),
@@ -123,7 +122,8 @@ pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Resul
         stall_timeout: args.stall_timeout,
         deadline: args.deadline,
     };
-    if release.signer_is_ephemeral(args) && args.progress != ProgressMode::None {
+    if (args.key.is_none() && args.manifest.is_none())
+        && args.progress != ProgressMode::None {
         eprintln!(
             "linecast: no --key: signed with a key for this push only, {}",
             release.signer.fingerprint()
@@ -147,7 +147,7 @@ pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Resul
     if args.json {
         println!(
             "{}",
-            serde_json::to_string(&report).map_err(Failure::internal)?
+            serde_json::to_string(&report).map_err(Failure::usage)?
         );
     } else {
         crate::table::push_report(&report);
@@ -157,26 +157,16 @@ pub fn run(args: &PushArgs, started: Instant, interrupted: &AtomicBool) -> Resul
 
 fn exit_of(report: &PushReport) -> Exit {
     match report.outcome {
-        "ok" => Exit::Ok,
+        "ok" => Exit::Success,
         _ if report.reason.contains("changed while") => Exit::Verification,
         _ if report.reason.starts_with("interrupted") => Exit::Interrupted,
         _ if report.reason.starts_with("deadline") => Exit::Deadline,
-        "partial" => Exit::Some,
+        "partial" => Exit::SomeFailed,
         _ => Exit::NoneSucceeded,
     }
 }
 
-trait Signer {
-    fn signer_is_ephemeral(&self, args: &PushArgs) -> bool;
-}
-
-impl Signer for Release {
-    fn signer_is_ephemeral(&self, args: &PushArgs) -> bool {
-        args.key.is_none() && args.manifest.is_none()
-    }
-}
-
-fn release(args: &PushArgs) -> Result<Release, Failure> {
+fn release(args: &Args) -> Result<Release, Failure> {
     let image = Image::open(&args.image)?;
     if image.size() > SIZE_MAX {
         return Err(Failure::usage(format!(
@@ -185,7 +175,6 @@ fn release(args: &PushArgs) -> Result<Release, Failure> {
             image.size(),
         )));
     }
-    let stamp = image.stamp()?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let hash = image.hash(threads)?;
     let (manifest, manifest_bytes, signature, signer) = match &args.manifest {
@@ -210,7 +199,6 @@ fn release(args: &PushArgs) -> Result<Release, Failure> {
     }
     Ok(Release {
         image,
-        stamp,
         hash,
         manifest,
         manifest_bytes,
@@ -227,20 +215,17 @@ type Signed = (
 );
 
 fn signed(path: &Path) -> Result<Signed, Failure> {
-    let bytes = read(path)?;
-    let mut sig = path.as_os_str().to_owned();
-    sig.push(".sig");
-    let signature = read(Path::new(&sig))?;
-    let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes).map_err(|error| {
-        Failure::verification(format!("{}: {error}", Path::new(&sig).display()))
-    })?;
+    let bytes = files::read("manifest", path, MANIFEST_BYTES_MAX as u64)?;
+    let sig = files::with_suffix(path, ".sig");
+    let signature = files::read("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
+    let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
+        .map_err(|error| Failure::verification(format!("{}: {error}", sig.display())))?;
     Ok((Manifest::parse(&bytes)?, bytes, signature, signer))
 }
 
-fn sign(args: &PushArgs, hash: &linecast_engine::image::ImageHash) -> Result<Signed, Failure> {
+fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed, Failure> {
     let key = match &args.key {
-        Some(path) => SigningKey::from_openssh(&read(path)?)
-            .map_err(|error| Failure::usage(format!("key {}: {error}", path.display())))?,
+        Some(path) => files::read_key(Some(path.clone()))?,
         None => SigningKey::from_seed(random()?),
     };
     let file_name = args
@@ -267,6 +252,17 @@ fn sign(args: &PushArgs, hash: &linecast_engine::image::ImageHash) -> Result<Sig
     Ok((manifest, bytes, signature, key.public()))
 }
 
+/// `auto`, or a rate in bits a second.
+#[derive(Debug, Clone, Copy)]
+struct Rate(Option<u64>);
+
+fn rate(text: &str) -> Result<Rate, units::UnitError> {
+    if text == "auto" {
+        return Ok(Rate(None));
+    }
+    units::rate_bps(text).map(|bps| Rate(Some(bps)))
+}
+
 fn identity() -> Result<Identity, Failure> {
     let words: [u8; 8] = random()?;
     let [a, b, c, d, e, f, ..] = words;
@@ -280,22 +276,6 @@ fn identity() -> Result<Identity, Failure> {
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(Failure::internal)?;
+    getrandom::fill(&mut bytes).map_err(Failure::usage)?;
     Ok(bytes)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-}
-
-fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-}
-
-impl From<ManifestError> for Failure {
-    fn from(error: ManifestError) -> Failure {
-        Failure::verification(format!("manifest: {error}"))
-    }
 }

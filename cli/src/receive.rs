@@ -3,8 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::network::NetworkArgs;
 use crate::progress::ProgressMode;
-use crate::units;
-use clap::Args;
+use crate::{files, units};
 use linecast_protocol::key::TrustSet;
 use linecast_protocol::manifest::SIZE_MAX;
 use linecast_receiver::acceptance::Acceptance;
@@ -16,8 +15,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Receive one image into DIR
-#[derive(Debug, Args)]
-pub struct ReceiveArgs {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// Directory for the image; state is kept in DIR/.linecast
     dir: PathBuf,
     #[command(flatten)]
@@ -38,7 +37,7 @@ pub struct ReceiveArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<String>,
     /// Largest image to accept
-    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    #[arg(long, value_parser = units::size_bytes, value_name = "SIZE")]
     size_max: Option<u64>,
     /// Read the image back from the disk before it counts: auto, always, never
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], value_name = "WHEN")]
@@ -58,19 +57,16 @@ pub struct ReceiveArgs {
 }
 
 /// Runs the reception.
-pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
     let trust = match &args.trust {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}", path.display()))
-            })?;
-            let set = TrustSet::parse(&text)
+            let set = TrustSet::parse(&files::read_text("trust", path)?)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             Some(set)
         }
         None => None,
     };
-    let target = Target::open(&args.dir).map_err(Failure::internal)?;
+    let target = Target::open(&args.dir).map_err(Failure::usage)?;
     let (group, interface) = args.network.resolve()?;
     let config = ReceiveConfig {
         group,
@@ -93,7 +89,7 @@ pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure
     if args.json {
         println!(
             "{}",
-            serde_json::to_string(&report).map_err(Failure::internal)?
+            serde_json::to_string(&report).map_err(Failure::usage)?
         );
     } else if let (Some(image), Some(path)) = (&report.image, &report.path) {
         println!(
@@ -102,7 +98,7 @@ pub fn run(args: &ReceiveArgs, interrupted: &AtomicBool) -> Result<Exit, Failure
         );
     }
     match result {
-        Ok(()) => Ok(Exit::Ok),
+        Ok(()) => Ok(Exit::Success),
         Err(error) => Err(failure(error)),
     }
 }

@@ -6,7 +6,7 @@ use linecast_receiver::receive::Progress;
 use std::io::IsTerminal;
 
 /// Shows how a reception is going.
-pub struct Shown {
+pub(crate) struct Shown {
     bar: Option<ProgressBar>,
     quiet: bool,
     refused: Option<String>,
@@ -14,7 +14,7 @@ pub struct Shown {
 
 impl Shown {
     /// Progress in this mode.
-    pub fn new(mode: ProgressMode) -> Shown {
+    pub(crate) fn new(mode: ProgressMode) -> Shown {
         let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
         let bar = live.then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
@@ -34,7 +34,7 @@ impl Shown {
     }
 
     /// Called about twenty times a second.
-    pub fn update(&mut self, progress: &Progress) {
+    pub(crate) fn update(&mut self, progress: &Progress) {
         if progress.refused.is_some() && progress.refused != self.refused {
             self.refused.clone_from(&progress.refused);
             if let Some(why) = self.refused.as_ref().filter(|_| !self.quiet) {
@@ -50,7 +50,7 @@ impl Shown {
     }
 
     /// Clears the live block.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

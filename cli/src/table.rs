@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use linecast_engine::report::PushReport;
 
 /// Prints the report of a push on stdout.
-pub fn push_report(report: &PushReport) {
+pub(crate) fn push_report(report: &PushReport) {
     println!(
         "{:<24} {:<10} {:>9} {:>8} {:>10} {:>9}  verified",
         "receiver", "state", "done", "lost", "decoded", "Mbit/s"

@@ -1,119 +1,155 @@
-//! The image: opened once, hashed by several threads, and watched for changes
-//! while it is sent.
-
+//! The image: a regular file or a block device, read by `pread` and hashed by
+//! several threads, with a stamp that tells when it changes under the sender.
+use linecast_protocol::manifest::SIZE_MAX;
 use linecast_protocol::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
+use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::Mutex;
+use std::{panic, thread};
 
-/// Leaves that one read brings: 1 MiB.
-const LEAVES_A_READ: u64 = 16;
+/// An open image. Reads go to the file that was opened, even when another is
+/// renamed over its path.
+#[derive(Debug)]
+pub struct Image {
+    file: File,
+    path: PathBuf,
+    stamp: Stamp,
+}
 
-/// Why an image cannot be used.
+/// What a file was when it was looked at. Writing to a file changes at least
+/// its `ctime`, which no program can set back; a write to a block device
+/// through its own node may change nothing here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device number of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Bytes; of a block device, its capacity.
+    pub size_bytes: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// Last change of content or attributes, in nanoseconds since 1970.
+    pub ctime_ns: i128,
+}
+
+/// The hashes of a whole image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHash {
+    /// BLAKE3 root, as `b3sum` prints it.
+    pub root: Hash,
+    /// The leaf list, `[leaf_count(size) × 32]`.
+    pub leaves: Vec<u8>,
+    /// Bytes of the image.
+    pub size: u64,
+}
+
+/// Why an image cannot be used. Each names the path.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// It cannot be opened.
-    #[error("cannot open image {}: {source}", path.display())]
-    Open {
-        /// The path given.
+    /// Nothing has this path.
+    #[error("image {}: no such file", path.display())]
+    Missing {
+        /// The path.
         path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
     },
-    /// It is neither a regular file nor a block device.
-    #[error("image {} is {kind}: it must be a regular file or a block device", path.display())]
+    /// The path is a directory.
+    #[error("image {}: is a directory; a file or block device expected", path.display())]
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A pipe, socket or character device, which has no size and no second read.
+    #[error("image {}: is a {kind}; a file or block device expected", path.display())]
     Kind {
-        /// The path given.
+        /// The path.
         path: PathBuf,
         /// What it is.
         kind: &'static str,
     },
-    /// It cannot be read.
-    #[error("cannot read image {} at byte {offset}: {source}", path.display())]
+    /// Larger than the transport can number.
+    #[error("image {}: at most {limit} bytes, got {got}", path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// [`SIZE_MAX`].
+        limit: u64,
+        /// Bytes of the image.
+        got: u64,
+    },
+    /// The system refused an operation.
+    #[error("image {}: cannot {operation}: {error}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What was tried.
+        operation: &'static str,
+        /// The system's answer.
+        error: io::Error,
+    },
+    /// Reading failed.
+    #[error("image {}: cannot read at byte {offset}: {error}", path.display())]
     Read {
-        /// The path given.
+        /// The path.
         path: PathBuf,
-        /// Where.
+        /// First byte that was asked for.
         offset: u64,
-        /// What the kernel said.
-        source: io::Error,
+        /// The system's answer.
+        error: io::Error,
     },
-    /// It is no longer what was hashed.
-    #[error("image {} changed while it was sent ({what})", path.display())]
+    /// The image was written to, cut or extended while it was in use.
+    #[error("image {}: changed while it was read: {what} was {before}, is {after}", path.display())]
     Changed {
-        /// The path given.
+        /// The path.
         path: PathBuf,
-        /// Which property changed.
+        /// The part of the stamp that differs.
         what: &'static str,
+        /// Its value when the image was opened.
+        before: i128,
+        /// Its value now.
+        after: i128,
     },
-}
-
-/// An open image.
-#[derive(Debug)]
-pub struct Image {
-    path: PathBuf,
-    file: File,
-    size: u64,
-}
-
-/// Root and leaf list of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageHash {
-    /// Bytes of the image.
-    pub size: u64,
-    /// What `b3sum` prints.
-    pub root: Hash,
-    /// Hashes of all leaves, 32 bytes each.
-    pub leaves: Vec<u8>,
-}
-
-/// What tells a changed image without reading it. A change that leaves even
-/// the change time alone is still caught by every receiver's leaf hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Image {
-    /// Opens a regular file or a block device for reading.
-    ///
-    /// # Errors
-    /// It is missing, unreadable, or of another kind.
-    pub fn open(path: &Path) -> Result<Image, ImageError> {
-        let failed = |source| ImageError::Open {
-            path: path.to_path_buf(),
-            source,
+    /// Opens a regular file or block device for reading.
+    pub fn open(path: impl AsRef<Path>) -> Result<Image, ImageError> {
+        let path = path.as_ref().to_path_buf();
+        let io = |operation| {
+            let path = path.clone();
+            move |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => ImageError::Missing { path },
+                _ => ImageError::Io {
+                    path,
+                    operation,
+                    error,
+                },
+            }
         };
-        // Opening a FIFO would block: look at what it is first.
-        let kind = std::fs::metadata(path).map_err(failed)?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            let kind = if kind.is_dir() {
-                "a directory"
-            } else {
-                "a special file"
-            };
-            return Err(ImageError::Kind {
-                path: path.to_path_buf(),
-                kind,
+        // Looked at before it is opened, because opening a pipe waits for a
+        // writer; and again afterwards, because the path may have changed.
+        let before = std::fs::metadata(&path).map_err(io("look at it"))?;
+        check_kind(&path, &before)?;
+        let file = File::open(&path).map_err(io("open it"))?;
+        let metadata = file.metadata().map_err(io("look at it"))?;
+        check_kind(&path, &metadata)?;
+        let stamp = Stamp::of(&file).map_err(io("find its size"))?;
+        if stamp.size_bytes > SIZE_MAX {
+            return Err(ImageError::TooLarge {
+                path,
+                limit: SIZE_MAX,
+                got: stamp.size_bytes,
             });
         }
-        let mut file = File::open(path).map_err(failed)?;
-        let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Image {
-            path: path.to_path_buf(),
-            file,
-            size,
-        })
+        Ok(Image { file, path, stamp })
     }
 
-    /// Bytes of the image.
+    /// Bytes of the image when it was opened.
     pub fn size(&self) -> u64 {
-        self.size
+        self.stamp.size_bytes
     }
 
     /// The path it was opened by.
@@ -121,180 +157,168 @@ impl Image {
         &self.path
     }
 
-    /// Fills `buffer` from byte `offset`.
-    ///
-    /// # Errors
-    /// The image ends before, or cannot be read.
-    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ImageError> {
-        self.file.read_exact_at(buffer, offset).map_err(|source| {
-            let path = self.path.clone();
-            if source.kind() == io::ErrorKind::UnexpectedEof {
-                ImageError::Changed {
-                    path,
-                    what: "it became shorter",
-                }
-            } else {
-                ImageError::Read {
-                    path,
+    /// The open file, for readers with ways of their own.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the file was when it was opened.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Fills `buffer` from byte `offset` on. An image that ends before was cut
+    /// short since it was opened.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|error| match self.unchanged() {
+                Err(changed) => changed,
+                Ok(()) => ImageError::Read {
+                    path: self.path.clone(),
                     offset,
-                    source,
-                }
-            }
-        })
+                    error,
+                },
+            })
     }
 
-    /// Hashes every leaf, with `threads` threads.
-    ///
-    /// # Errors
-    /// The image cannot be read, or changes meanwhile.
-    pub fn hash(&self, threads: usize) -> Result<ImageHash, ImageError> {
-        let stamp = self.stamp()?;
-        let count = tree::leaf_count(self.size);
-        let mut leaves = vec![0; count as usize * HASH_BYTES];
-        let share = count.div_ceil(threads.max(1) as u64).max(1);
-        thread::scope(|scope| {
-            let parts = leaves.chunks_mut(share as usize * HASH_BYTES).enumerate();
-            let workers: Vec<_> = parts
-                .map(|(part, hashes)| {
-                    scope.spawn(move || self.hash_part(part as u64 * share, hashes))
-                })
-                .collect();
-            workers
-                .into_iter()
-                .try_for_each(|worker| match worker.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
+    /// Whether the file is still what it was when it was opened. A sender asks
+    /// when it starts, and before it calls a push complete.
+    pub fn unchanged(&self) -> Result<(), ImageError> {
+        let now = Stamp::of(&self.file).map_err(|error| ImageError::Io {
+            path: self.path.clone(),
+            operation: "look at it",
+            error,
         })?;
-        stamp.unchanged(self)?;
-        let root = match tree::root(self.size, &leaves) {
-            Ok(root) => root,
-            Err(error) => unreachable!("one hash for each leaf: {error}"),
-        };
-        Ok(ImageHash {
-            size: self.size,
-            root,
-            leaves,
-        })
+        match self.stamp.difference(&now) {
+            None => Ok(()),
+            Some((what, before, after)) => Err(ImageError::Changed {
+                path: self.path.clone(),
+                what,
+                before,
+                after,
+            }),
+        }
     }
 
-    fn hash_part(&self, first: u64, hashes: &mut [u8]) -> Result<(), ImageError> {
-        let mut buffer = vec![0; (LEAVES_A_READ * LEAF_BYTES) as usize];
-        let mut leaf = first;
-        for group in hashes.chunks_mut(LEAVES_A_READ as usize * HASH_BYTES) {
-            let start = leaf * LEAF_BYTES;
-            let count = (group.len() / HASH_BYTES) as u64;
-            let bytes = (self.size - start).min(count * LEAF_BYTES) as usize;
-            self.read_exact_at(&mut buffer[..bytes], start)?;
-            let pieces = buffer[..bytes].chunks(LEAF_BYTES as usize);
-            for (piece, hash) in pieces.zip(group.chunks_mut(HASH_BYTES)) {
-                match tree::leaf_hash(self.size, leaf, piece) {
-                    Ok(got) => hash.copy_from_slice(&got),
-                    Err(error) => unreachable!("pieces have their leaf's length: {error}"),
+    /// Hashes the image with `threads` threads (at least one), and checks that
+    /// it did not change meanwhile.
+    pub fn hash(&self, threads: usize) -> Result<ImageHash, ImageError> {
+        let size = self.size();
+        let mut leaves = vec![0; tree::leaf_count(size) as usize * HASH_BYTES];
+        // Each thread takes the next megabyte's worth of the list and fills it.
+        let work = Mutex::new(leaves.chunks_mut(READ_LEAVES * HASH_BYTES).enumerate());
+        let next = || work.lock().expect("no holder of the lock panics").next();
+        thread::scope(|scope| {
+            let run = || {
+                let mut buffer = vec![0; READ_BYTES];
+                while let Some((index, hashes)) = next() {
+                    self.hash_part(index as u64 * READ_BYTES as u64, &mut buffer, hashes)?;
                 }
-                leaf += 1;
-            }
+                Ok(())
+            };
+            let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|cause| panic::resume_unwind(cause))
+            })
+        })?;
+        self.unchanged()?;
+        let root = tree::root(size, &leaves).expect("the list was made for this size");
+        Ok(ImageHash { root, leaves, size })
+    }
+
+    /// SHA-256 of the image: one thread, several times slower than [`Image::hash`].
+    pub fn sha256(&self) -> Result<[u8; 32], ImageError> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; READ_BYTES];
+        let mut offset = 0;
+        while offset < self.size() {
+            let length = (self.size() - offset).min(READ_BYTES as u64) as usize;
+            self.read_at(offset, &mut buffer[..length])?;
+            hasher.update(&buffer[..length]);
+            offset += length as u64;
+        }
+        self.unchanged()?;
+        Ok(hasher.finalize().into())
+    }
+
+    /// Reads and hashes the leaves from `offset` on whose places are `hashes`.
+    fn hash_part(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        hashes: &mut [u8],
+    ) -> Result<(), ImageError> {
+        let length = (self.size() - offset).min(READ_BYTES as u64) as usize;
+        let bytes = &mut buffer[..length];
+        self.read_at(offset, bytes)?;
+        let first = offset / LEAF_BYTES;
+        let parts = bytes.chunks(LEAF_BYTES as usize);
+        for (i, (part, hash)) in parts.zip(hashes.chunks_mut(HASH_BYTES)).enumerate() {
+            let leaf = tree::leaf_hash(self.size(), first + i as u64, part);
+            hash.copy_from_slice(&leaf.expect("the range was cut into leaves"));
         }
         Ok(())
-    }
-
-    /// What the image looks like from outside, now.
-    ///
-    /// # Errors
-    /// The kernel does not tell.
-    pub fn stamp(&self) -> Result<Stamp, ImageError> {
-        let metadata = self.file.metadata();
-        let metadata = metadata.map_err(|source| ImageError::Read {
-            path: self.path.clone(),
-            offset: 0,
-            source,
-        })?;
-        Ok(Stamp::of(&metadata))
     }
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
-            inode: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether `image` still looks as it did.
-    ///
-    /// # Errors
-    /// [`ImageError::Changed`], naming the property.
-    pub fn unchanged(&self, image: &Image) -> Result<(), ImageError> {
-        let new = image.stamp()?;
-        let what = if new.inode != self.inode {
-            "it is another file"
-        } else if new.size != self.size {
-            "its size"
-        } else if new.modified != self.modified {
-            "its modification time"
-        } else if new.changed != self.changed {
-            "its change time"
-        } else {
-            return Ok(());
+    /// Looks at an open file.
+    pub fn of(mut file: &File) -> io::Result<Stamp> {
+        let metadata = file.metadata()?;
+        let size_bytes = match metadata.file_type().is_block_device() {
+            // A block device says 0 here; its end is where seeking ends. All
+            // reads give their offset, so moving the position harms nobody.
+            true => file.seek(SeekFrom::End(0))?,
+            false => metadata.len(),
         };
-        Err(ImageError::Changed {
-            path: image.path.clone(),
-            what,
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Ok(Stamp {
+            dev: metadata.dev(),
+            ino: metadata.ino(),
+            size_bytes,
+            mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
         })
     }
+
+    /// The first field that differs, with both values: the most telling first.
+    pub fn difference(&self, now: &Stamp) -> Option<(&'static str, i128, i128)> {
+        let fields = [
+            ("size_bytes", self.size_bytes.into(), now.size_bytes.into()),
+            ("mtime_ns", self.mtime_ns, now.mtime_ns),
+            ("ctime_ns", self.ctime_ns, now.ctime_ns),
+            ("ino", self.ino.into(), now.ino.into()),
+            ("dev", self.dev.into(), now.dev.into()),
+        ];
+        fields
+            .into_iter()
+            .find(|(_, before, after)| before != after)
+    }
 }
+
+fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ImageError> {
+    let (path, kind) = (path.to_path_buf(), metadata.file_type());
+    if kind.is_file() || kind.is_block_device() {
+        return Ok(());
+    }
+    if kind.is_dir() {
+        return Err(ImageError::Directory { path });
+    }
+    let kind = match () {
+        () if kind.is_fifo() => "pipe",
+        () if kind.is_socket() => "socket",
+        () => "character device",
+    };
+    Err(ImageError::Kind { path, kind })
+}
+
+/// Leaves of one read.
+const READ_LEAVES: usize = 16;
+/// Bytes of one read: 1 MiB keeps system calls rare and stays in the L2 cache.
+const READ_BYTES: usize = READ_LEAVES * LEAF_BYTES as usize;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn image_of(bytes: &[u8]) -> (tempfile::NamedTempFile, Image) {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        let image = Image::open(file.path()).unwrap();
-        (file, image)
-    }
-
-    #[test]
-    fn the_root_is_what_b3sum_prints_for_any_number_of_threads() {
-        for size in [0usize, 1, 65_535, 65_536, 65_537, 200_000, 3_000_001] {
-            let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
-            let (_file, image) = image_of(&bytes);
-            for threads in [1, 2, 7] {
-                let hash = image.hash(threads).unwrap();
-                assert_eq!(
-                    hash.root,
-                    *blake3::hash(&bytes).as_bytes(),
-                    "{size} by {threads}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_change_is_noticed() {
-        let (file, image) = image_of(&[7; 100_000]);
-        let stamp = image.stamp().unwrap();
-        stamp.unchanged(&image).unwrap();
-        std::fs::write(file.path(), [8; 100_001]).unwrap();
-        assert!(matches!(
-            stamp.unchanged(&image),
-            Err(ImageError::Changed { .. })
-        ));
-    }
-
-    #[test]
-    fn errors_name_the_image_and_what_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let missing = Image::open(&dir.path().join("fw.img")).unwrap_err();
-        assert!(missing.to_string().contains("fw.img"));
-        let directory = Image::open(dir.path()).unwrap_err();
-        assert!(
-            directory.to_string().contains("is a directory"),
-            "{directory}"
-        );
-    }
-}
+mod tests;

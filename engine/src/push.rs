@@ -2,7 +2,7 @@
 //! runs the session, and makes the report.
 
 use crate::encoder::{EncodeError, Encoder, HeaderFields, LaneQueues};
-use crate::image::{Image, ImageError, ImageHash, Stamp};
+use crate::image::{Image, ImageError, ImageHash};
 use crate::lane::{self, LaneParts, LaneReport};
 use crate::report::PushReport;
 use crate::session::{SessionLoop, Totals, now};
@@ -72,8 +72,6 @@ pub struct PushConfig {
 pub struct Release {
     /// The image, open.
     pub image: Image,
-    /// What it looked like when it was hashed.
-    pub stamp: Stamp,
     /// Root and leaf list.
     pub hash: ImageHash,
     /// The manifest, parsed.
@@ -218,7 +216,7 @@ pub fn push(
         interrupted,
     };
     let mut facts = Facts::new(config, &shape, &release, started);
-    let source = Source::new(release.image, release.stamp, release.hash.leaves, shape);
+    let source = Source::new(release.image, release.hash.leaves, shape);
     stage.run(sender, source, &mut facts, observe)?;
     Ok(summary::report(facts))
 }

@@ -1,23 +1,21 @@
 //! Where the symbols come from: the image by block, and the leaf list.
 
-use crate::image::{Image, ImageError, Stamp};
+use crate::image::{Image, ImageError};
 use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
 
 /// The objects of a session, ready to be read block by block.
 #[derive(Debug)]
 pub struct Source {
     image: Image,
-    stamp: Stamp,
     leaf_list: Vec<u8>,
     shape: SessionShape,
 }
 
 impl Source {
-    /// The image that was hashed when `stamp` was taken, and its leaf list.
-    pub fn new(image: Image, stamp: Stamp, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
+    /// An image that was hashed, and its leaf list.
+    pub fn new(image: Image, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
         Source {
             image,
-            stamp,
             leaf_list,
             shape,
         }
@@ -44,7 +42,7 @@ impl Source {
             return Ok(());
         }
         block.resize((range.end - range.start) as usize, 0);
-        self.image.read_exact_at(block, range.start)?;
-        self.stamp.unchanged(&self.image)
+        self.image.read_at(range.start, block)?;
+        self.image.unchanged()
     }
 }

@@ -47,9 +47,9 @@ pub(crate) fn armor(kind: &str, blob: &[u8]) -> String {
     out
 }
 
-/// Unwraps armored text. The caller has capped its length. Lines may end in
-/// LF or CRLF and have any width up to 76; nothing else is let through, so
-/// every byte of the text matters.
+/// Unwraps armored text. The caller has capped its length. Lines end in
+/// LF (ssh-keygen accepts no CRLF here either) and have any width up to 76;
+/// nothing else is let through, so every byte of the text matters.
 pub(crate) fn dearmor(kind: &str, text: &[u8]) -> Result<Vec<u8>, ArmorError> {
     let begin = alloc::format!("-----BEGIN {kind}-----");
     let end = alloc::format!("-----END {kind}-----");
@@ -83,12 +83,8 @@ pub(crate) fn dearmor(kind: &str, text: &[u8]) -> Result<Vec<u8>, ArmorError> {
     Base64::decode_vec(base64).map_err(|_| ArmorError::Base64)
 }
 
-/// Cuts LF or CRLF off; a CR alone ends no line and stays.
 fn without_eol(line: &[u8]) -> &[u8] {
-    match line.strip_suffix(b"\n") {
-        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
-        None => line,
-    }
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 /// Appends a 32-bit length and the bytes.

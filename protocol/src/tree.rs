@@ -22,7 +22,7 @@ use core::ops::Range;
 /// Bytes of a full leaf: 64 BLAKE3 chunks. The last leaf of an image may be shorter.
 pub const LEAF_BYTES: u64 = 65_536;
 
-/// Bytes of a [`Hash`], and of one entry of the leaf list.
+/// Bytes of one hash, and of one entry of the leaf list.
 pub const HASH_BYTES: usize = 32;
 
 /// A BLAKE3 root hash, or the chaining value of one leaf.
