@@ -122,8 +122,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         stall_timeout: args.stall_timeout,
         deadline: args.deadline,
     };
-    if (args.key.is_none() && args.manifest.is_none())
-        && args.progress != ProgressMode::None {
+    if (args.key.is_none() && args.manifest.is_none()) && args.progress != ProgressMode::None {
         eprintln!(
             "linecast: no --key: signed with a key for this push only, {}",
             release.signer.fingerprint()
@@ -150,7 +149,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
             serde_json::to_string(&report).map_err(Failure::usage)?
         );
     } else {
-        crate::table::push_report(&report);
+        crate::table::push_report(&serde_json::to_value(&report).map_err(Failure::usage)?);
     }
     Ok(exit_of(&report))
 }
