@@ -122,8 +122,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         stall_timeout: args.stall_timeout,
         deadline: args.deadline,
     };
-    if (args.key.is_none() && args.manifest.is_none())
-        && args.progress != ProgressMode::None {
+    if (args.key.is_none() && args.manifest.is_none()) && args.progress != ProgressMode::None {
         eprintln!(
             "linecast: no --key: signed with a key for this push only, {}",
             release.signer.fingerprint()
@@ -215,9 +214,9 @@ type Signed = (
 );
 
 fn signed(path: &Path) -> Result<Signed, Failure> {
-    let bytes = files::read("manifest", path, MANIFEST_BYTES_MAX as u64)?;
+    let bytes = files::read_signed("manifest", path, MANIFEST_BYTES_MAX as u64)?;
     let sig = files::with_suffix(path, ".sig");
-    let signature = files::read("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
+    let signature = files::read_signed("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
     let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
         .map_err(|error| Failure::verification(format!("{}: {error}", sig.display())))?;
     Ok((Manifest::parse(&bytes)?, bytes, signature, signer))
