@@ -203,7 +203,12 @@ impl<'a> Reception<'a> {
                     });
                 }
                 Verdict::Duplicate => {}
-                Verdict::Refused(why) => *self.refused.entry(why.name()).or_default() += 1,
+                Verdict::Refused(why) => {
+                    *self.refused.entry(why.name()).or_default() += 1;
+                    if why == Refusal::TooLong {
+                        self.last_refusal = Some(Refused::too_long(&header));
+                    }
+                }
                 Verdict::Offer { key, fti, id, held } => {
                     let object = self.offers.keep(&self.inbox, i, key, fti, id, held)?;
                     offered = object.map(|object| (key, object)).or(offered);
