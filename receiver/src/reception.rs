@@ -70,6 +70,7 @@ impl<'a> Reception<'a> {
         target: Target,
         report: &mut ReceiveReport,
     ) -> Result<Reception<'a>, ReceiveError> {
+        target.final_path(&[0; 32], config.file_name.as_deref())?;
         let key = SigningKey::from_seed(target.device_key()?);
         report.id = key.public().fingerprint();
         let joined = join(&JoinConfig {
