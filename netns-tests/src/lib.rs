@@ -12,17 +12,17 @@ mod images;
 mod noise;
 mod program;
 mod push;
+mod restrictions;
 mod session_object;
 mod site;
-mod uring;
 
 pub use images::Image;
 pub use noise::Noise;
 pub use program::{Outcome, Program};
 pub use push::{Push, Pushed};
+pub use restrictions::{deny_reading_all, deny_uring};
 pub use session_object::{Offering, SessionObject};
 pub use site::Site;
-pub use uring::deny_uring;
 
 use std::thread;
 use std::time::{Duration, Instant};
