@@ -32,6 +32,27 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The exit code of another `linecast` process.
+    pub(crate) fn from_code(code: u8) -> Exit {
+        let known = [
+            Exit::Success,
+            Exit::SomeFailed,
+            Exit::NoneSucceeded,
+            Exit::Verification,
+            Exit::Preflight,
+            Exit::Deadline,
+            Exit::CommitAborted,
+            Exit::Regression,
+            Exit::Interrupted,
+        ];
+        known
+            .into_iter()
+            .find(|&exit| exit as u8 == code)
+            .unwrap_or(Exit::Usage)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)

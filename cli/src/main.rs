@@ -1,5 +1,6 @@
 //! The `linecast` binary: one file a subcommand, no logic of its own.
 mod completions;
+mod demo;
 mod exit;
 mod files;
 mod inspect;
@@ -38,6 +39,7 @@ enum Command {
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -49,6 +51,7 @@ fn run(command: Command, started: Instant) -> Result<Exit, Failure> {
         Command::Sign(args) => sign::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run::<Cli>(args),
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
             serde_json::to_string(&report).map_err(Failure::usage)?
         );
     } else {
-        crate::table::push_report(&report);
+        crate::table::push_report(&serde_json::to_value(&report).map_err(Failure::usage)?);
     }
     Ok(exit_of(&report))
 }

@@ -1,52 +1,64 @@
-//! Reports as tables for people.
+//! Reports as tables for people, made from the same JSON that `--json` prints.
 
 use indicatif::HumanBytes;
-use linecast_engine::report::PushReport;
+use serde_json::Value;
 
 /// Prints the report of a push on stdout.
-pub(crate) fn push_report(report: &PushReport) {
-    println!(
-        "{:<24} {:<10} {:>9} {:>8} {:>10} {:>9}  verified",
-        "receiver", "state", "done", "lost", "decoded", "Mbit/s"
-    );
-    for receiver in &report.receivers {
+pub(crate) fn push_report(report: &Value) {
+    let receivers = report["receivers"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    println!("receiver         state          done      lost  decoded   NACKs   Mbit/s  verified");
+    for receiver in receivers {
+        let done = receiver["elapsed_ms"].as_f64();
+        let goodput = receiver["goodput_bps"].as_f64();
         println!(
-            "{:<24} {:<10} {:>7} s {:>8} {:>10} {:>9}  {}{}",
-            receiver.name,
-            receiver.state,
-            receiver
-                .elapsed_ms
-                .map_or("-".into(), |ms| format!("{:.2}", ms / 1e3)),
-            receiver.lost_symbols,
-            receiver.blocks_decoded,
-            receiver
-                .goodput_bps
-                .map_or("-".into(), |bps| format!("{:.0}", bps / 1e6)),
-            if receiver.verified { "yes" } else { "no" },
-            receiver
-                .error
-                .as_ref()
+            "{:<16} {:<10} {:>8} {:>9} {:>8} {:>7} {:>8}  {}{}",
+            text(&receiver["name"]),
+            text(&receiver["state"]),
+            done.map_or("-".into(), |ms| format!("{:.2} s", ms / 1e3)),
+            receiver["lost_symbols"],
+            receiver["blocks_decoded"],
+            receiver["nacks_sent"],
+            goodput.map_or("-".into(), |bps| format!("{:.0}", bps / 1e6)),
+            if receiver["verified"] == true {
+                "yes"
+            } else {
+                "no"
+            },
+            receiver["error"]
+                .as_str()
                 .map(|error| format!("  ({error})"))
                 .unwrap_or_default(),
         );
     }
-    let complete = report.receivers.iter().filter(|r| r.verified).count();
-    let delivered = report.image.size_bytes * complete as u64;
+    let (size, sent) = (&report["image"]["size_bytes"], &report["sent"]);
+    let complete = receivers
+        .iter()
+        .filter(|receiver| receiver["verified"] == true)
+        .count() as u64;
     println!(
-        "{}: {} in {:.2} s by {}{}; sent {} ({:.3} x the image) for {} delivered; {}",
-        report.image.name,
-        HumanBytes(report.image.size_bytes),
-        report.elapsed_ms.total / 1e3,
-        report.session.io,
-        report
-            .session
-            .io_fallback
-            .as_ref()
+        "{}: {} in {:.2} s by {}{}; {} sent ({:.3} x the image) for {} delivered",
+        text(&report["image"]["name"]),
+        bytes(size.as_u64()),
+        report["elapsed_ms"]["total"].as_f64().unwrap_or_default() / 1e3,
+        text(&report["session"]["io"]),
+        report["session"]["io_fallback"]
+            .as_str()
             .map(|why| format!(" ({why})"))
             .unwrap_or_default(),
-        HumanBytes(report.sent.bytes),
-        report.sent.expansion,
-        HumanBytes(delivered),
-        report.reason,
+        bytes(sent["bytes"].as_u64()),
+        sent["expansion"].as_f64().unwrap_or_default(),
+        bytes(size.as_u64().map(|size| size * complete)),
     );
+    println!("{}: {}", text(&report["outcome"]), text(&report["reason"]));
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn bytes(count: Option<u64>) -> HumanBytes {
+    HumanBytes(count.unwrap_or_default())
 }

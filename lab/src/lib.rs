@@ -31,6 +31,7 @@
 mod capture;
 mod clean;
 mod config;
+pub mod demo;
 mod error;
 mod loss;
 mod names;

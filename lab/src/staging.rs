@@ -68,7 +68,11 @@ impl Staging {
 
 fn mount(path: &Path, size_bytes: u64) -> Result<PathBuf, LabError> {
     fs::create_dir(path).map_err(LabError::io("create", path.display()))?;
-    sys::mount_tmpfs(path, &format!("size={size_bytes},mode=0755"))
+    // Huge pages where the kernel has them: reserving 256 MiB then takes 18 ms
+    // instead of 200, and what is measured is the push.
+    let options = format!("size={size_bytes},mode=0755");
+    sys::mount_tmpfs(path, &format!("{options},huge=within_size"))
+        .or_else(|_| sys::mount_tmpfs(path, &options))
         .map_err(LabError::io("mount a tmpfs on", path.display()))?;
     Ok(path.to_owned())
 }

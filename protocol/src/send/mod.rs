@@ -50,6 +50,8 @@ const FLUSH_MIN: Duration = Duration::from_millis(5);
 const FLUSH_MAX: Duration = Duration::from_millis(250);
 /// EOT and the notice of an early end are sent this often.
 const END_REPEATS: u8 = 5;
+/// Time between them: apart enough not to be lost together.
+const END_SPACING: Duration = Duration::from_millis(3);
 /// Node ids in one acking list.
 const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
 /// Entries in one welcome.
@@ -545,7 +547,7 @@ impl Sender {
         if self.end_left < 3 || !matches!(self.ending, Ending::Early(_)) {
             self.push_command(&CommandBody::Eot);
         }
-        self.end_at = now + self.grtt.current().min(Duration::from_millis(100));
+        self.end_at = now + END_SPACING;
     }
 
     fn sender_word(&self) -> SenderWord {
