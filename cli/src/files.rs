@@ -13,15 +13,27 @@ pub(crate) const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads a file of at most `limit` bytes; `what` names it in errors.
 pub(crate) fn read(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    read_capped(what, path, limit)?
+        .ok_or_else(|| Failure::usage(format!("{what} {}: {}", path.display(), too_long(limit))))
+}
+
+/// As [`read`], for what has been signed: too long, it does not verify.
+pub(crate) fn read_signed(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let message = || format!("{what} {}: {}", path.display(), too_long(limit));
+    read_capped(what, path, limit)?.ok_or_else(|| Failure::verification(message()))
+}
+
+/// Gives `None` where the file is longer than `limit`.
+fn read_capped(what: &str, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
     let fail = |error| Failure::usage(format!("{what} {}: {error}", path.display()));
     let file = File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > limit {
-        let message = format!("{what} {}: at most {limit} bytes expected", path.display());
-        return Err(Failure::usage(message));
-    }
-    Ok(bytes)
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+fn too_long(limit: u64) -> String {
+    format!("at most {limit} bytes expected")
 }
 
 /// As [`read`], as text.

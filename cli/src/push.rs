@@ -214,9 +214,9 @@ type Signed = (
 );
 
 fn signed(path: &Path) -> Result<Signed, Failure> {
-    let bytes = files::read("manifest", path, MANIFEST_BYTES_MAX as u64)?;
+    let bytes = files::read_signed("manifest", path, MANIFEST_BYTES_MAX as u64)?;
     let sig = files::with_suffix(path, ".sig");
-    let signature = files::read("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
+    let signature = files::read_signed("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
     let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
         .map_err(|error| Failure::verification(format!("{}: {error}", sig.display())))?;
     Ok((Manifest::parse(&bytes)?, bytes, signature, signer))

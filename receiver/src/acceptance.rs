@@ -7,10 +7,12 @@ use crate::staging::Staging;
 use crate::target::Target;
 use linecast_net::clock;
 use linecast_protocol::key::{PublicKey, TrustSet};
+use linecast_protocol::limits::SESSION_OBJECT_BYTES_MAX;
 use linecast_protocol::manifest::{Manifest, ManifestError, Policy};
 use linecast_protocol::offer::{Offer, OfferError, SessionShape};
 use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 use linecast_protocol::tree;
+use linecast_protocol::wire::DataHeader;
 
 /// What this device accepts.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,20 @@ pub enum Refused {
     /// The record of installed versions cannot be read.
     #[error(transparent)]
     Stage(#[from] StageError),
+}
+
+impl Refused {
+    /// A session object whose length alone is reason enough: nothing of it was
+    /// kept.
+    pub(crate) fn too_long(header: &DataHeader) -> Refused {
+        let got = header.fti.map_or(u64::MAX, |fti| fti.object_size);
+        let limit = SESSION_OBJECT_BYTES_MAX;
+        Refused::Offer(OfferError::Length {
+            limit,
+            want: limit,
+            got: got as usize,
+        })
+    }
 }
 
 /// An offer that passed every check.

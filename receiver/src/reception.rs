@@ -70,6 +70,7 @@ impl<'a> Reception<'a> {
         target: Target,
         report: &mut ReceiveReport,
     ) -> Result<Reception<'a>, ReceiveError> {
+        target.final_path(&[0; 32], config.file_name.as_deref())?;
         let key = SigningKey::from_seed(target.device_key()?);
         report.id = key.public().fingerprint();
         let joined = join(&JoinConfig {
@@ -203,7 +204,12 @@ impl<'a> Reception<'a> {
                     });
                 }
                 Verdict::Duplicate => {}
-                Verdict::Refused(why) => *self.refused.entry(why.name()).or_default() += 1,
+                Verdict::Refused(why) => {
+                    *self.refused.entry(why.name()).or_default() += 1;
+                    if why == Refusal::TooLong {
+                        self.last_refusal = Some(Refused::too_long(&header));
+                    }
+                }
                 Verdict::Offer { key, fti, id, held } => {
                     let object = self.offers.keep(&self.inbox, i, key, fti, id, held)?;
                     offered = object.map(|object| (key, object)).or(offered);

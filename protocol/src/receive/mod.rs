@@ -91,12 +91,12 @@ impl Receiver {
             return session.handle_data(now, header, payload);
         }
         if header.toi != SESSION_TOI {
-            match &self.session {
-                Some(_) => self.other_sessions += 1,
-                None => self
-                    .solicitation
-                    .heard(now, OfferKey { sender, from }, header.sender),
+            if self.session.is_some() {
+                self.other_sessions += 1;
+                return Verdict::Refused(Refusal::OtherSession);
             }
+            self.solicitation
+                .heard(now, OfferKey { sender, from }, header.sender);
             return Verdict::Refused(Refusal::NoSession);
         }
         if !self.may_switch(now) {

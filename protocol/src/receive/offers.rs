@@ -45,6 +45,9 @@ impl Offers {
         let Some(fti) = header.fti else {
             return Verdict::Refused(Refusal::NoFti);
         };
+        if fti.object_size > SESSION_OBJECT_BYTES_MAX as u64 {
+            return Verdict::Refused(Refusal::TooLong);
+        }
         let key = OfferKey {
             sender: (header.source_id, header.sender.instance_id),
             from,
@@ -86,7 +89,7 @@ impl Offers {
         if let Some(at) = self.0.iter().position(|offer| offer.key == key) {
             return self.0.get_mut(at);
         }
-        if fti.object_size == 0 || fti.object_size > SESSION_OBJECT_BYTES_MAX as u64 {
+        if fti.object_size == 0 {
             return None;
         }
         let layout =

@@ -52,6 +52,8 @@ pub enum Refusal {
     OtherSession,
     /// Object 1 without EXT_FTI.
     NoFti,
+    /// Object 1 longer than a session object may be.
+    TooLong,
     /// Block, symbol or length that the session cannot have.
     Geometry,
     /// A session whose manifest was refused.
@@ -65,6 +67,7 @@ impl Refusal {
             Refusal::NoSession => "no session followed",
             Refusal::OtherSession => "other session",
             Refusal::NoFti => "no EXT_FTI",
+            Refusal::TooLong => "session object too long",
             Refusal::Geometry => "geometry",
             Refusal::RefusedOffer => "refused session",
         }

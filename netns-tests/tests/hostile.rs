@@ -1,0 +1,57 @@
+//! Rubbish to every socket during a transfer. Needs root: run by
+//! `scripts/test`.
+
+use linecast_lab::{LabConfig, Loss};
+use linecast_netns_tests::{Noise, Pushed, Site};
+use serde_json::Value;
+use std::net::Ipv4Addr;
+
+const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(239, 192, 76, 67), 7_600);
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn rubbish_is_counted_and_the_transfer_completes() {
+    // The third machine does not receive: it sends the rubbish.
+    for loss in [Loss::None, Loss::percent(5.0)] {
+        let site = Site::up(LabConfig {
+            receivers: 3,
+            loss,
+            ..LabConfig::default()
+        });
+        let image = site.image(16 << 20);
+        let feedback = (site.lab().sender().address_v4, GROUP.1);
+        let destinations = vec![GROUP.into(), feedback.into()];
+        let noise = Noise::start(site.lab().receiver(2), GROUP, destinations);
+        let receivers = vec![site.receive(0, &[]), site.receive(1, &[])];
+        let sender = site.push(&image, &["--receivers", "2", "--rate", "100mbit"]);
+        let pushed = Pushed::wait(sender, receivers);
+        println!("{} datagrams of rubbish", noise.sent());
+        drop(noise);
+        pushed.assert_complete(&image);
+        let refused = pushed.sender.number("/feedback/refused");
+        assert!(refused > 0.0, "{:#?}", pushed.sender);
+        for receiver in &pushed.receivers {
+            let refused = receiver.report["refused"].as_object().unwrap();
+            println!("{refused:?}");
+            let total: u64 = refused.values().filter_map(Value::as_u64).sum();
+            assert!(total > 0 && refused.len() > 1, "{receiver:#?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn rubbish_before_a_session_changes_nothing() {
+    let site = Site::with_receivers(2);
+    let image = site.image(1 << 20);
+    let receiver = site.receive(0, &[]);
+    let noise = Noise::start(site.lab().receiver(1), GROUP, vec![GROUP.into()]);
+    linecast_netns_tests::wait_until(
+        "rubbish is sent",
+        linecast_netns_tests::PROGRAM_LIMIT,
+        || noise.sent() > 1_000,
+    );
+    assert_eq!(site.leavings(0), Vec::<String>::new());
+    let sender = site.push(&image, &["--receivers", "1"]);
+    Pushed::wait(sender, vec![receiver]).assert_complete(&image);
+}
