@@ -121,7 +121,11 @@ impl World {
             self.sender.handle_timeout(now);
         }
         let due = self.sender.poll_timeout();
-        assert!(due.is_none_or(|at| at > now), "{:?} asks for the past", self.sender.phase());
+        assert!(
+            due.is_none_or(|at| at > now),
+            "{:?} asks for the past",
+            self.sender.phase()
+        );
         while let Some(order) = self.sender.poll_order() {
             self.carry_out(order);
         }

@@ -655,7 +655,10 @@ impl Sender {
                 let heard = self.roster.heard() > 0;
                 let coming = |at: Time| (heard && at > self.checked).then_some(at);
                 let measured = self.newest_registration + MEASURE_MAX;
-                [Some(start), coming(settle).into_iter().chain(coming(measured)).min()]
+                [
+                    Some(start),
+                    coming(settle).into_iter().chain(coming(measured)).min(),
+                ]
             }
             Phase::Sending => [self.ledger.poll_timeout(), None],
             Phase::Flushing => {
