@@ -114,6 +114,14 @@ pub enum PushError {
         /// Its name.
         interface: String,
     },
+    /// A thread could not be started.
+    #[error("cannot start the {name} thread: {source}")]
+    Spawn {
+        /// Which thread.
+        name: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// A thread ended by a panic: a bug.
     #[error("the {0} thread panicked")]
     Panicked(&'static str),
@@ -379,43 +387,50 @@ impl Stage<'_> {
             observe(sender, totals);
         };
         let (session, encoded, lanes) = thread::scope(|scope| {
-            let encoder = scope.spawn(|| {
+            let encoder = named("encoder").spawn_scoped(scope, || {
                 let result = encoder.run();
                 image_changed.store(result.is_err(), Relaxed);
                 result
             });
             let lane_failed = &lane_failed;
-            let lanes: Vec<_> = parts
-                .into_iter()
-                .map(|parts| {
-                    scope.spawn(move || {
-                        let result = lane_thread(parts);
-                        lane_failed.fetch_or(result.is_err(), Relaxed);
-                        result
-                    })
+            let lanes = parts.into_iter().map(|parts| {
+                named(&format!("lane-{}", parts.lane)).spawn_scoped(scope, move || {
+                    let result = lane_thread(parts);
+                    lane_failed.fetch_or(result.is_err(), Relaxed);
+                    result
                 })
-                .collect();
+            });
+            let lanes: Vec<_> = lanes.collect();
             let session = session.run(&mut observe);
             shared.stop();
-            let lanes: Vec<_> = lanes
-                .into_iter()
-                .map(thread::ScopedJoinHandle::join)
-                .collect();
-            (session, encoder.join(), lanes)
+            let lanes: Vec<_> = lanes.into_iter().map(|lane| join("lane", lane)).collect();
+            (session, join("encoder", encoder), lanes)
         });
         let (sender, totals) = session?;
-        match encoded.map_err(|_| PushError::Panicked("encoder"))? {
+        match encoded? {
             Ok(()) => {}
             Err(EncodeError::Image(error)) => facts.image_error = Some(error.to_string()),
             Err(EncodeError::Fec(error)) => return Err(error.into()),
         }
         let mut reports: Vec<LaneReport> = Vec::new();
         for lane in lanes {
-            reports.push(lane.map_err(|_| PushError::Panicked("lane"))??);
+            reports.push(lane??);
         }
         facts.finish(sender, totals, reports, shared.sent(), memory.peak_bytes());
         Ok(())
     }
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}
+
+fn join<T>(
+    name: &'static str,
+    thread: std::io::Result<thread::ScopedJoinHandle<'_, T>>,
+) -> Result<T, PushError> {
+    let thread = thread.map_err(|source| PushError::Spawn { name, source })?;
+    thread.join().map_err(|_| PushError::Panicked(name))
 }
 
 /// Pins a lane to a core of its own where there are cores to spare, and runs it.

@@ -180,16 +180,18 @@ impl<'a> Reception<'a> {
                 messages.push((i, datagram.from));
                 continue;
             }
-            let verdict = match DataHeader::parse(datagram.header) {
-                Ok((header, offset)) if offset == DATA_HEADER_BYTES => {
-                    self.receiver
-                        .handle_data(at, datagram.from, &header, datagram.len - offset)
-                }
-                Ok(_) => Verdict::Refused(Refusal::NoFti),
+            let (header, offset) = match DataHeader::parse(datagram.header) {
+                Ok(parsed) => parsed,
                 Err(error) => {
                     *self.refused.entry(error.reason()).or_default() += 1;
                     continue;
                 }
+            };
+            let verdict = if offset == DATA_HEADER_BYTES {
+                let payload = datagram.len - offset;
+                self.receiver.handle_data(at, datagram.from, &header, payload)
+            } else {
+                Verdict::Refused(Refusal::NoFti)
             };
             match verdict {
                 Verdict::Keep { toi, id, held } => {

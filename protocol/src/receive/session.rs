@@ -16,7 +16,7 @@ use crate::time::{Duration, Time};
 use crate::tree::LEAF_BYTES;
 use crate::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, Nack, PayloadId, Requests as WireRequests,
-    Timestamp, flag,
+    SenderWord, Timestamp, flag,
 };
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -153,6 +153,7 @@ pub struct Session {
     registration: Registration,
     reports: StatusReports,
     completion: Completion,
+    word: SenderWord,
     group: Group,
     probe: Option<(Timestamp, Time)>,
     probes_from: Time,
@@ -190,6 +191,7 @@ impl Session {
             registration: Registration::new(now, config),
             reports: StatusReports::new(now, shape.window_packets, config.buffer_packets),
             completion: Completion::default(),
+            word: SenderWord::default(),
             group: Group {
                 grtt: crate::limits::GRTT_INITIAL,
                 size: 10,
@@ -311,7 +313,7 @@ impl Session {
         payload: usize,
     ) -> Verdict {
         self.heard = now;
-        self.group = Group::of(header.sender);
+        self.note_group(header.sender);
         let (toi, id) = (header.toi, header.id);
         let Some(blocks) = self.objects.blocks_mut(toi) else {
             let known = toi == crate::offer::SESSION_TOI;
@@ -513,7 +515,7 @@ impl Session {
                     return false;
                 }
                 self.heard = now;
-                self.group = Group::of(command.sender);
+                self.note_group(command.sender);
                 self.handle_command(now, &command.body);
                 true
             }
@@ -522,6 +524,14 @@ impl Session {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// The group's parameters change seldom, and cost an exponential to read.
+    fn note_group(&mut self, word: SenderWord) {
+        if self.word != word {
+            self.word = word;
+            self.group = Group::of(word);
         }
     }
 
