@@ -21,15 +21,22 @@ pub struct Site {
 /// Symbol, NORM header with EXT_FTI: what an interface counts for one symbol
 /// of the default size, apart from the headers below UDP.
 const SYMBOL_WIRE_BYTES: u64 = 1_408 + 40;
+/// Apart from the labs of demos and measurements on the same machine.
+const PREFIX: &str = "linecasttest";
 const TMPFS_BYTES: u64 = 2 << 30;
 const COUNTER_LIMIT: Duration = Duration::from_secs(20);
 
 impl Site {
     /// Brings a lab up.
     pub fn up(config: LabConfig) -> Site {
+        let stale = linecast_lab::clean_stale(PREFIX);
+        stale.expect("what a killed test left can be removed");
+        let prefix = PREFIX.to_owned();
+        let lab = Lab::up(LabConfig { prefix, ..config });
+        let staging = Staging::tmpfs_with_prefix(PREFIX, TMPFS_BYTES);
         Site {
-            lab: Lab::up(config).expect("the lab comes up (root, or see the README)"),
-            staging: Staging::tmpfs(TMPFS_BYTES).expect("a tmpfs can be mounted"),
+            lab: lab.expect("the lab comes up (needs root)"),
+            staging: staging.expect("a tmpfs can be mounted"),
             started: Cell::new(0),
         }
     }

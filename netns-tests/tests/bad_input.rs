@@ -340,7 +340,7 @@ fn a_receiver_killed_in_mid_transfer() {
     let killed = Instant::now();
     let pushed = Pushed::wait(sender, receivers);
     let took = killed.elapsed();
-    pushed.sender.assert_code(2);
+    assert_eq!(pushed.sender.code, Some(2), "{pushed:#?}");
     assert_eq!(pushed.sender.text("/outcome"), "partial");
     let heard = pushed.sender.report["receivers"].as_array().unwrap();
     let count = |state| heard.iter().filter(|r| r["state"] == state).count();

@@ -12,7 +12,6 @@ use linecast_protocol::manifest::{Manifest, ManifestError, Policy};
 use linecast_protocol::offer::{Offer, OfferError, SessionShape};
 use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 use linecast_protocol::tree;
-use linecast_protocol::wire::DataHeader;
 
 /// What this device accepts.
 #[derive(Debug, Clone, Default)]
@@ -48,13 +47,12 @@ pub enum Refused {
 impl Refused {
     /// A session object whose length alone is reason enough: nothing of it was
     /// kept.
-    pub(crate) fn too_long(header: &DataHeader) -> Refused {
-        let got = header.fti.map_or(u64::MAX, |fti| fti.object_size);
+    pub(crate) fn too_long(bytes: u64) -> Refused {
         let limit = SESSION_OBJECT_BYTES_MAX;
         Refused::Offer(OfferError::Length {
             limit,
             want: limit,
-            got: got as usize,
+            got: bytes as usize,
         })
     }
 }

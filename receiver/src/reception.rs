@@ -209,8 +209,8 @@ impl<'a> Reception<'a> {
                 Verdict::Duplicate => {}
                 Verdict::Refused(why) => {
                     *self.refused.entry(why.name()).or_default() += 1;
-                    if why == Refusal::TooLong {
-                        self.last_refusal = Some(Refused::too_long(&header));
+                    if let Refusal::TooLong(bytes) = why {
+                        self.last_refusal = Some(Refused::too_long(bytes));
                     }
                 }
                 Verdict::Offer { key, fti, id, held } => {

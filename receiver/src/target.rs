@@ -254,3 +254,6 @@ fn random_seed() -> Result<[u8; 32], StageError> {
 
 const STATE_DIR: &str = ".linecast";
 const NAME_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests;

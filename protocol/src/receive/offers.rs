@@ -46,7 +46,7 @@ impl Offers {
             return Verdict::Refused(Refusal::NoFti);
         };
         if fti.object_size > SESSION_OBJECT_BYTES_MAX as u64 {
-            return Verdict::Refused(Refusal::TooLong);
+            return Verdict::Refused(Refusal::TooLong(fti.object_size));
         }
         let key = OfferKey {
             sender: (header.source_id, header.sender.instance_id),

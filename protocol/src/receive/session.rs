@@ -52,8 +52,8 @@ pub enum Refusal {
     OtherSession,
     /// Object 1 without EXT_FTI.
     NoFti,
-    /// Object 1 longer than a session object may be.
-    TooLong,
+    /// Object 1 of so many bytes: longer than a session object may be.
+    TooLong(u64),
     /// Block, symbol or length that the session cannot have.
     Geometry,
     /// A session whose manifest was refused.
@@ -67,7 +67,7 @@ impl Refusal {
             Refusal::NoSession => "no session followed",
             Refusal::OtherSession => "other session",
             Refusal::NoFti => "no EXT_FTI",
-            Refusal::TooLong => "session object too long",
+            Refusal::TooLong(_) => "session object too long",
             Refusal::Geometry => "geometry",
             Refusal::RefusedOffer => "refused session",
         }
