@@ -18,9 +18,9 @@ pub(crate) fn push_report(report: &Value) {
             text(&receiver["name"]),
             text(&receiver["state"]),
             done.map_or("-".into(), |ms| format!("{:.2} s", ms / 1e3)),
-            receiver["lost_symbols"],
-            receiver["blocks_decoded"],
-            receiver["nacks_sent"],
+            number(&receiver["lost_symbols"]),
+            number(&receiver["blocks_decoded"]),
+            number(&receiver["nacks_sent"]),
             goodput.map_or("-".into(), |bps| format!("{:.0}", bps / 1e6)),
             if receiver["verified"] == true {
                 "yes"
@@ -53,6 +53,10 @@ pub(crate) fn push_report(report: &Value) {
         bytes(size.as_u64().map(|size| size * complete)),
     );
     println!("{}: {}", text(&report["outcome"]), text(&report["reason"]));
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
 }
 
 fn text(value: &Value) -> &str {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// A train for a lane.
 #[derive(Debug)]
-pub struct Work {
+pub(crate) struct Work {
     /// Packets of one block.
     pub train: TrainBuffer,
     /// Set on the last train of an order: what its departure means.
@@ -30,7 +30,7 @@ pub struct Work {
 
 /// Everything of one order has left.
 #[derive(Debug, Clone, Copy)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Object.
     pub toi: u16,
     /// Block.
@@ -56,7 +56,7 @@ pub struct Symbols {
 
 /// Why the encoder cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
+pub(crate) enum EncodeError {
     /// The image cannot be read, or is no longer the one that was hashed.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -67,7 +67,7 @@ pub enum EncodeError {
 
 /// The channels of one lane.
 #[derive(Debug, Clone)]
-pub struct LaneQueues {
+pub(crate) struct LaneQueues {
     /// First transmissions.
     pub first: Sender<Work>,
     /// Repairs.
@@ -76,7 +76,7 @@ pub struct LaneQueues {
 
 /// What every packet header of the session has in common.
 #[derive(Debug, Clone, Copy)]
-pub struct HeaderFields {
+pub(crate) struct HeaderFields {
     /// NORM source id.
     pub source_id: u32,
     /// NORM instance id.
@@ -90,7 +90,7 @@ pub struct HeaderFields {
 impl HeaderFields {
     /// The header of one packet; a lane fills in sequence, flags, GRTT and
     /// group size when it leaves.
-    pub fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId) -> DataHeader {
+    pub(crate) fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId) -> DataHeader {
         let layout = shape.layout(toi);
         DataHeader {
             sequence: 0,
@@ -117,7 +117,7 @@ impl HeaderFields {
 
 /// The state of the encoder thread.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     source: Source,
     shape: SessionShape,
     header: HeaderFields,
@@ -136,7 +136,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The erasure code refuses the symbol size.
-    pub fn new(
+    pub(crate) fn new(
         source: Source,
         header: HeaderFields,
         pool: TrainPool,
@@ -165,7 +165,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The image changed or cannot be read; the session must end.
-    pub fn run(mut self) -> Result<(), EncodeError> {
+    pub(crate) fn run(mut self) -> Result<(), EncodeError> {
         let (mut first, mut repair) = (Batch::default(), Batch::default());
         while !self.shared.is_stopped() {
             while let Ok(order) = self.orders.try_recv() {

@@ -34,7 +34,7 @@ const BURST_NS: u64 = 500_000;
 
 /// What a lane is made of.
 #[derive(Debug)]
-pub struct LaneParts {
+pub(crate) struct LaneParts {
     /// Number of the lane, from 0, and of all lanes.
     pub lane: usize,
     /// Lanes that share the rate.
@@ -59,7 +59,7 @@ pub struct LaneParts {
 
 /// What a lane measured.
 #[derive(Debug)]
-pub struct LaneReport {
+pub(crate) struct LaneReport {
     /// Nanoseconds between departures of trains within a busy period.
     pub gaps_ns: Histogram<u64>,
     /// Most L2 bytes that left without a pause.
@@ -98,7 +98,7 @@ struct Lane {
 ///
 /// # Errors
 /// The socket refuses to send for good.
-pub fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+pub(crate) fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
     let report = LaneReport {
         gaps_ns: Histogram::new(3).expect("3 significant digits are allowed"),
         burst_bytes_max: 0,

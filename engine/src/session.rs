@@ -23,7 +23,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The session's threads and sockets, as the repair thread sees them.
 #[derive(Debug)]
-pub struct SessionLoop<'a> {
+pub(crate) struct SessionLoop<'a> {
     /// The state machine.
     pub sender: Sender,
     /// Feedback comes in here, commands go out.
@@ -62,7 +62,7 @@ pub struct Totals {
 }
 
 /// The clock of the state machine.
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     Time::from_ns(clock::now_ns())
 }
 
@@ -72,7 +72,7 @@ impl SessionLoop<'_> {
     ///
     /// # Errors
     /// The sockets fail for good.
-    pub fn run(
+    pub(crate) fn run(
         mut self,
         observe: &mut dyn FnMut(&Sender, &Totals),
     ) -> Result<(Sender, Totals), NetError> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 /// Words shared by the threads of one push. None of them orders another, so
 /// relaxed access is enough.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub(crate) struct Shared {
     rate_bps: AtomicU64,
     loss: AtomicU64,
     header: AtomicU32,
@@ -25,7 +25,7 @@ pub struct Shared {
 
 impl Shared {
     /// Publishes what the session decided.
-    pub fn publish(&self, control: &Control) {
+    pub(crate) fn publish(&self, control: &Control) {
         self.rate_bps.store(control.rate_bps, Relaxed);
         self.loss.store(control.loss.to_bits(), Relaxed);
         let SenderWord {
@@ -39,28 +39,28 @@ impl Shared {
     }
 
     /// Lets `lane` go up to `limit`.
-    pub fn set_limit(&self, lane: usize, limit: u64) {
+    pub(crate) fn set_limit(&self, lane: usize, limit: u64) {
         self.limits[lane].store(limit, Relaxed);
     }
 
     /// The position that `lane` must not go beyond.
-    pub fn limit(&self, lane: usize) -> u64 {
+    pub(crate) fn limit(&self, lane: usize) -> u64 {
         self.limits[lane].load(Relaxed)
     }
 
     /// Rate of all lanes together, in bits of L2 a second.
-    pub fn rate_bps(&self) -> u64 {
+    pub(crate) fn rate_bps(&self) -> u64 {
         self.rate_bps.load(Relaxed)
     }
 
     /// Loss of the worst receiver, 0 to 1.
-    pub fn loss(&self) -> f64 {
+    pub(crate) fn loss(&self) -> f64 {
         f64::from_bits(self.loss.load(Relaxed))
     }
 
     /// Quantised GRTT, backoff factor and quantised group size for headers; the
     /// instance id is in the packets already.
-    pub fn header(&self) -> SenderWord {
+    pub(crate) fn header(&self) -> SenderWord {
         let [_, grtt, backoff, gsize] = self.header.load(Relaxed).to_be_bytes();
         SenderWord {
             instance_id: 0,
@@ -71,23 +71,23 @@ impl Shared {
     }
 
     /// `lane` has numbered packets up to `position`.
-    pub fn set_position(&self, lane: usize, position: u64) {
+    pub(crate) fn set_position(&self, lane: usize, position: u64) {
         self.positions[lane].store(position, Relaxed);
     }
 
     /// The position of `lane`.
-    pub fn position(&self, lane: usize) -> u64 {
+    pub(crate) fn position(&self, lane: usize) -> u64 {
         self.positions[lane].load(Relaxed)
     }
 
     /// A lane sent this much.
-    pub fn add_sent(&self, packets: u64, bytes: u64) {
+    pub(crate) fn add_sent(&self, packets: u64, bytes: u64) {
         self.sent_packets.fetch_add(packets, Relaxed);
         self.sent_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Packets and UDP payload bytes that all lanes sent.
-    pub fn sent(&self) -> (u64, u64) {
+    pub(crate) fn sent(&self) -> (u64, u64) {
         (
             self.sent_packets.load(Relaxed),
             self.sent_bytes.load(Relaxed),
@@ -95,12 +95,12 @@ impl Shared {
     }
 
     /// Asks encoder and lanes to end.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Relaxed);
     }
 
     /// Whether encoder and lanes shall end.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
 }

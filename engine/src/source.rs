@@ -5,7 +5,7 @@ use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
 
 /// The objects of a session, ready to be read block by block.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     image: Image,
     leaf_list: Vec<u8>,
     shape: SessionShape,
@@ -13,7 +13,7 @@ pub struct Source {
 
 impl Source {
     /// An image that was hashed, and its leaf list.
-    pub fn new(image: Image, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
+    pub(crate) fn new(image: Image, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
         Source {
             image,
             leaf_list,
@@ -22,7 +22,7 @@ impl Source {
     }
 
     /// The shape of the session.
-    pub fn shape(&self) -> &SessionShape {
+    pub(crate) fn shape(&self) -> &SessionShape {
         &self.shape
     }
 
@@ -31,7 +31,12 @@ impl Source {
     ///
     /// # Errors
     /// The image cannot be read, or has changed since it was hashed.
-    pub fn read_block(&self, toi: u16, sbn: u32, block: &mut Vec<u8>) -> Result<(), ImageError> {
+    pub(crate) fn read_block(
+        &self,
+        toi: u16,
+        sbn: u32,
+        block: &mut Vec<u8>,
+    ) -> Result<(), ImageError> {
         let Some(layout) = self.shape.layout(toi) else {
             return Ok(());
         };

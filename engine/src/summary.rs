@@ -14,7 +14,7 @@ use linecast_protocol::time::Time;
 
 /// Facts gathered while a push runs.
 #[derive(Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     image: ImageReport,
     session: SessionReport,
     started: Time,
@@ -37,7 +37,7 @@ struct Ended {
 
 impl Facts {
     /// What is known before the first packet.
-    pub fn new(
+    pub(crate) fn new(
         config: &PushConfig,
         shape: &SessionShape,
         release: &Release,
@@ -76,7 +76,7 @@ impl Facts {
     }
 
     /// What the threads counted.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         sender: Sender,
         totals: Totals,
@@ -97,7 +97,7 @@ impl Facts {
 
 /// Makes the report; `elapsed_ms.total` and `prepare` are the caller's to set,
 /// who knows when the process started.
-pub fn report(facts: Facts) -> PushReport {
+pub(crate) fn report(facts: Facts) -> PushReport {
     let Facts {
         image,
         mut session,
@@ -263,11 +263,13 @@ fn judge(
     image_error: Option<String>,
 ) -> (&'static str, String) {
     let members = sender.roster().members();
-    let complete = members
-        .iter()
+    // With a roster, only those on it are expected.
+    let roster = members.iter().any(|m| m.enrolled);
+    let expected_members = || members.iter().filter(|m| m.enrolled || !roster);
+    let complete = expected_members()
         .filter(|m| m.state == MemberState::Complete)
         .count();
-    let wanted = members.len().max(expected.unwrap_or(0));
+    let wanted = expected_members().count().max(expected.unwrap_or(0));
     let outcome = match complete {
         _ if image_error.is_some() => "failed",
         n if n > 0 && n == wanted => "ok",

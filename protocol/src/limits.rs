@@ -46,6 +46,8 @@ pub const PARITY_MAX: u16 = 2_048;
 pub const REPAIR_SHARE: u32 = 4;
 /// Leaf ranges that one registration lists as missing.
 pub const MISSING_RANGES_MAX: usize = 40;
+/// Bytes of the reason that a receiver gives for a failure.
+pub const ERROR_BYTES_MAX: usize = 512;
 /// Bytes of a receiver's name.
 pub const NAME_BYTES_MAX: usize = 64;
 

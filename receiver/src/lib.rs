@@ -20,5 +20,5 @@ pub mod report;
 mod shown;
 pub mod stage_error;
 pub mod staging;
-mod symbols;
+pub mod symbols;
 pub mod target;

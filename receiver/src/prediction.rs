@@ -5,21 +5,21 @@ use linecast_protocol::receive::{BlockPhase, Blocks, Leaves};
 
 /// Follows the arrival of source symbols.
 #[derive(Debug, Default)]
-pub struct Prediction {
+pub(crate) struct Prediction {
     next: u64,
     offsets: Vec<u64>,
 }
 
 impl Prediction {
     /// Source symbol `index` of the image has come: the next will follow it.
-    pub fn note(&mut self, index: u64) {
+    pub(crate) fn note(&mut self, index: u64) {
         self.next = index + 1;
     }
 
     /// Offsets of the next `count` symbols, as far as the kernel may write
     /// there before anyone has looked at the header: places of symbols that are
     /// not held, in open blocks without parked parity, outside verified leaves.
-    pub fn offsets(
+    pub(crate) fn offsets(
         &mut self,
         count: usize,
         blocks: &Blocks,

@@ -73,6 +73,7 @@ impl<'a> Reception<'a> {
         target.final_path(&[0; 32], config.file_name.as_deref())?;
         let key = SigningKey::from_seed(target.device_key()?);
         report.id = key.public().fingerprint();
+        report.public_key = key.public().to_openssh(&config.name);
         let joined = join(&JoinConfig {
             group: config.group,
             interface: &config.interface,
@@ -127,10 +128,15 @@ impl<'a> Reception<'a> {
                 return Err(ReceiveError::Interrupted(self.verified_bytes()));
             }
             self.poll_finishing()?;
+            let over = self
+                .receiver
+                .session()
+                .is_none_or(|session| session.is_over());
+            if self.finished.is_some() && over {
+                return Ok(());
+            }
             while let Some(event) = self.receiver.poll_event() {
-                if self.handle_event(event)? {
-                    return Ok(());
-                }
+                self.handle_event(event)?;
             }
             self.check_patience()?;
             while let Some(to) = self.receiver.poll_transmit(now(), &mut message) {
@@ -306,11 +312,16 @@ impl<'a> Reception<'a> {
         self.finishing = None;
     }
 
-    /// Gives true when the reception is over.
-    fn handle_event(&mut self, event: Event) -> Result<bool, ReceiveError> {
+    fn is_verified(&self) -> bool {
+        self.finishing.is_some() || self.finished.is_some()
+    }
+
+    fn handle_event(&mut self, event: Event) -> Result<(), ReceiveError> {
         match event {
             Event::Welcomed => {}
             Event::Verified => self.start_finishing(),
+            // Verified is verified: however the session ends, the image stays.
+            Event::Ended(_) | Event::Over { .. } if self.is_verified() => {}
             Event::Ended(EndReason::ImageChanged) => {
                 let root = self.assembly.take().map(|assembly| assembly.root());
                 if let Some(root) = root {
@@ -328,15 +339,14 @@ impl<'a> Reception<'a> {
                     self.verified_bytes(),
                 ));
             }
-            Event::Over { finished: true } => return Ok(true),
-            Event::Over { finished: false } => {
+            Event::Over { .. } => {
                 if self.ended_at.is_none() {
                     let bytes = self.verified_bytes();
                     return Err(ReceiveError::SenderGone("ended the session", bytes));
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Syncs and renames on a thread of its own, so that the sender goes on
@@ -403,7 +413,7 @@ impl<'a> Reception<'a> {
             let since = self
                 .ended_at
                 .map_or(session.silent_for(at), |ended| at.since(ended));
-            if since >= self.config.stall_timeout && self.finished.is_none() {
+            if since >= self.config.stall_timeout && !self.is_verified() {
                 let bytes = self.verified_bytes();
                 return Err(ReceiveError::SenderGone("was silent for too long", bytes));
             }

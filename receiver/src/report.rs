@@ -14,6 +14,8 @@ pub struct ReceiveReport {
     pub schema: &'static str,
     /// Fingerprint of this device's key.
     pub id: String,
+    /// Its public key, as a roster lists it.
+    pub public_key: String,
     /// Name of this device.
     pub name: String,
     /// The image; `null` if no session was followed.

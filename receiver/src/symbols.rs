@@ -26,7 +26,7 @@ pub enum SymbolError {
 
 /// The bytes of an object.
 #[derive(Debug)]
-pub enum Bytes {
+pub(crate) enum Bytes {
     /// A small object, rounded up to whole symbols.
     Memory(Vec<u8>),
     /// The image.
@@ -35,7 +35,7 @@ pub enum Bytes {
 
 impl Bytes {
     /// Memory for an object of this layout.
-    pub fn memory(layout: &ObjectLayout) -> Bytes {
+    pub(crate) fn memory(layout: &ObjectLayout) -> Bytes {
         let bytes = layout.symbols() * u64::from(layout.symbol_bytes());
         Bytes::Memory(vec![0; bytes as usize])
     }
@@ -44,7 +44,7 @@ impl Bytes {
     ///
     /// # Errors
     /// The range lies outside the object.
-    pub fn get(&self, range: Range<u64>) -> Result<&[u8], StageError> {
+    pub(crate) fn get(&self, range: Range<u64>) -> Result<&[u8], StageError> {
         match self {
             Bytes::Staged(staging) => staging.bytes(range),
             Bytes::Memory(memory) => {
@@ -96,7 +96,7 @@ enum Place {
 
 /// The symbols of one object.
 #[derive(Debug)]
-pub struct Symbols {
+pub(crate) struct Symbols {
     layout: ObjectLayout,
     bytes: Bytes,
     parked: HashMap<u32, Vec<Parked>>,
@@ -105,7 +105,7 @@ pub struct Symbols {
 
 impl Symbols {
     /// No symbols yet.
-    pub fn new(layout: ObjectLayout, bytes: Bytes) -> Symbols {
+    pub(crate) fn new(layout: ObjectLayout, bytes: Bytes) -> Symbols {
         Symbols {
             layout,
             bytes,
@@ -115,12 +115,12 @@ impl Symbols {
     }
 
     /// The bytes of the object.
-    pub fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// The staging, if this is the image.
-    pub fn staging_mut(&mut self) -> Option<&mut Staging> {
+    pub(crate) fn staging_mut(&mut self) -> Option<&mut Staging> {
         match &mut self.bytes {
             Bytes::Staged(staging) => Some(staging),
             Bytes::Memory(_) => None,
@@ -128,12 +128,12 @@ impl Symbols {
     }
 
     /// Gives the bytes back.
-    pub fn into_bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes
     }
 
     /// Whether parity of block `sbn` waits in places of the block.
-    pub fn is_parked_in(&self, sbn: u32) -> bool {
+    pub(crate) fn is_parked_in(&self, sbn: u32) -> bool {
         !self.parked.is_empty() && self.parked.contains_key(&sbn)
     }
 
@@ -203,7 +203,7 @@ impl Symbols {
     ///
     /// # Errors
     /// The object has no such place.
-    pub fn keep_source(
+    pub(crate) fn keep_source(
         &mut self,
         sbn: u32,
         esi: u16,
@@ -252,7 +252,7 @@ impl Symbols {
     ///
     /// # Errors
     /// The object has no such block.
-    pub fn keep_parity(
+    pub(crate) fn keep_parity(
         &mut self,
         sbn: u32,
         index: u16,
@@ -269,7 +269,7 @@ impl Symbols {
     }
 
     /// The block is complete, or its parity is not trusted any more.
-    pub fn drop_parity(&mut self, sbn: u32) {
+    pub(crate) fn drop_parity(&mut self, sbn: u32) {
         if !self.parked.is_empty() {
             self.parked.remove(&sbn);
         }
@@ -279,7 +279,7 @@ impl Symbols {
     ///
     /// # Errors
     /// The erasure code refuses the symbols.
-    pub fn restore(
+    pub(crate) fn restore(
         &mut self,
         sbn: u32,
         decoder: &mut Decoder,
@@ -326,7 +326,7 @@ impl Symbols {
 }
 
 /// Whether symbol `index` holds bytes of a leaf that was verified.
-pub fn touches_verified(leaves: Option<&Leaves>, index: u64) -> bool {
+pub(crate) fn touches_verified(leaves: Option<&Leaves>, index: u64) -> bool {
     leaves.is_some_and(|leaves| {
         leaves
             .touched_by(index)

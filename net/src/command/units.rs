@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Why text is no number with a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants' comments name their fields")]
 pub enum UnitError {
     /// No digits, or a sign, or two points.
     Number { got: String },

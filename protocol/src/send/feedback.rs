@@ -5,7 +5,7 @@ use super::roster::Roster;
 use super::{Phase, Sender};
 use crate::hex;
 use crate::key::PublicKey;
-use crate::limits::GRTT_MAX;
+use crate::limits::{ERROR_BYTES_MAX, GRTT_MAX, NAME_BYTES_MAX};
 use crate::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT, Register,
     Signed, Status,
@@ -14,6 +14,7 @@ use crate::offer::SESSION_TOI;
 use crate::span::spans;
 use crate::time::Time;
 use crate::wire::{Ack, Message, Nack, Timestamp};
+use alloc::string::String;
 use core::net::SocketAddr;
 use serde::de::DeserializeOwned;
 
@@ -105,8 +106,9 @@ impl Sender {
         let Some((key, register)) = self.signed::<Register>(now, REGISTER_CONTEXT, payload) else {
             return false;
         };
-        let short = register.name.len() <= crate::limits::NAME_BYTES_MAX;
-        if register.session != hex(&self.config.shape.session) || !short {
+        let short = register.name.len() <= NAME_BYTES_MAX;
+        let printable = !register.name.chars().any(char::is_control);
+        if register.session != hex(&self.config.shape.session) || !short || !printable {
             return false;
         }
         let positions = self.window.positions();
@@ -158,6 +160,11 @@ impl Sender {
         if complete.session != hex(&self.config.shape.session)
             || (complete.error.is_none() && complete.root != root)
         {
+            return false;
+        }
+        let shown =
+            |error: &String| error.len() <= ERROR_BYTES_MAX && !error.chars().any(char::is_control);
+        if !complete.error.as_ref().is_none_or(shown) {
             return false;
         }
         self.roster.complete(now, &key, complete);

@@ -426,7 +426,7 @@ impl Sender {
         };
         let open = || self.roster.members().iter().filter(|m| m.is_open());
         if open().any(|m| m.missing.is_none()) {
-            return vec![0..layout.blocks()];
+            return core::iter::once(0..layout.blocks()).collect();
         }
         let mut lacking = vec![false; layout.blocks() as usize];
         for (first, end) in open().flat_map(|m| m.missing.iter().flatten()) {

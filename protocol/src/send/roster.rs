@@ -11,6 +11,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+/// A receiver that was heard keeps its address for this long.
+const ADDRESS_HOLD: Duration = Duration::from_millis(400);
+
 /// Where one receiver stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberState {
@@ -159,6 +162,13 @@ impl Roster {
                 self.members.len() - 1
             }
         };
+        // A registration that somebody replays must not turn the feedback of a
+        // receiver that is alive away.
+        let member = &self.members[at];
+        let moved = member.address.is_some_and(|address| address != from);
+        if moved && member.is_open() && now.since(member.heard) < ADDRESS_HOLD {
+            return None;
+        }
         let node = self.free_node(register.node, at, &key);
         self.by_node.insert(node, at);
         let member = &mut self.members[at];
