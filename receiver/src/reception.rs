@@ -189,7 +189,8 @@ impl<'a> Reception<'a> {
             };
             let verdict = if offset == DATA_HEADER_BYTES {
                 let payload = datagram.len - offset;
-                self.receiver.handle_data(at, datagram.from, &header, payload)
+                self.receiver
+                    .handle_data(at, datagram.from, &header, payload)
             } else {
                 Verdict::Refused(Refusal::NoFti)
             };
