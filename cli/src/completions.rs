@@ -1,7 +1,7 @@
 //! `linecast completions`: what a shell needs to complete our commands.
-use crate::exit::{Exit, Failure};
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
+use linecast_net::command::{Exit, Failure};
 use std::io::Write;
 
 /// Print the completion script of a shell.

@@ -1,9 +1,9 @@
 //! `linecast demo`: a push to receivers in network namespaces of its own.
 
-use crate::exit::{Exit, Failure};
-use crate::units;
 use linecast_lab::demo::{Demo, DemoImage, DemoResult};
 use linecast_lab::{Lab, LabError, Loss};
+use linecast_net::command::units;
+use linecast_net::command::{Exit, Failure};
 use std::path::PathBuf;
 
 /// Push a signed image to receivers in network namespaces, with loss
@@ -53,27 +53,25 @@ pub(crate) struct Args {
     clean: bool,
 }
 
-impl From<LabError> for Failure {
-    fn from(error: LabError) -> Failure {
-        Failure {
-            exit: Exit::Preflight,
-            message: error.to_string(),
-        }
+fn lab_failure(error: LabError) -> Failure {
+    Failure {
+        exit: Exit::Preflight,
+        message: error.to_string(),
     }
 }
 
 /// Runs the demo. It must be called while the process has one thread.
 pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
-    linecast_lab::enter_unprivileged_if_needed()?;
+    linecast_lab::enter_unprivileged_if_needed().map_err(lab_failure)?;
     if args.clean {
-        let cleaned = Lab::clean_stale()?;
+        let cleaned = Lab::clean_stale().map_err(lab_failure)?;
         println!(
             "removed {} namespaces, {} processes, {} directories",
             cleaned.namespaces, cleaned.processes, cleaned.directories
         );
         return Ok(Exit::Success);
     }
-    linecast_lab::cleanup_on_signals()?;
+    linecast_lab::cleanup_on_signals().map_err(lab_failure)?;
     let demo = Demo {
         program: std::env::current_exe().map_err(Failure::usage)?,
         receivers: args.receivers.into(),
@@ -90,7 +88,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         read_back: args.read_back,
         progress: args.progress,
     };
-    let result = demo.run()?;
+    let result = demo.run().map_err(lab_failure)?;
     print(&result, demo.receivers, args.json)?;
     let verified = result.identical == demo.receivers;
     Ok(match result.push_exit {

@@ -1,6 +1,6 @@
 //! Small files: read with a cap, written whole or not at all; and where the
 //! user's own key is.
-use crate::exit::Failure;
+use linecast_net::command::Failure;
 use linecast_protocol::key::SigningKey;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Write};

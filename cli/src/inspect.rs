@@ -1,7 +1,7 @@
 //! `linecast inspect`: what a file is.
-use crate::exit::{Exit, Failure};
 use crate::{sign, verify};
 use linecast_engine::image::Image;
+use linecast_net::command::{Exit, Failure};
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
 use linecast_protocol::{hex, rfc3339, sshsig, tree};

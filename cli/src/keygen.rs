@@ -1,6 +1,6 @@
 //! `linecast keygen`: a new ed25519 key pair in OpenSSH's format.
-use crate::exit::{Exit, Failure};
 use crate::files;
+use linecast_net::command::{Exit, Failure};
 use linecast_protocol::key::SigningKey;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

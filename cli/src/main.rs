@@ -1,26 +1,19 @@
 //! The `linecast` binary: one file a subcommand, no logic of its own.
 mod completions;
 mod demo;
-mod exit;
 mod files;
 mod inspect;
 mod keygen;
-mod network;
 mod progress;
 mod push;
-mod receive;
-mod receiving;
 mod sign;
 mod table;
-mod units;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use exit::{Exit, Failure};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use linecast_net::command::{Exit, Failure, interrupted};
+use linecast_receiver::command as receive;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Push one image to every machine on a line by IP multicast, verified.
@@ -56,42 +49,9 @@ fn run(command: Command, started: Instant) -> Result<Exit, Failure> {
     }
 }
 
-/// A flag that SIGINT and SIGTERM raise. The second signal ends the process at
-/// once: the first asked it to end with a report.
-fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let code = i32::from(Exit::Interrupted as u8);
-        signal_hook::flag::register_conditional_shutdown(signal, code, flag.clone())
-            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-            .map_err(|error| Failure::usage(format!("cannot handle signals: {error}")))?;
-    }
-    Ok(flag)
-}
-
 fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        // Help and version are answers, not errors; clap's own code for wrong
-        // usage, 2, means "some receivers failed" here.
-        Err(message) => {
-            let exit = match message.use_stderr() {
-                true => Exit::Usage,
-                false => Exit::Success,
-            };
-            // A closed pipe leaves nobody to tell.
-            let _ = message.print();
-            return exit.into();
-        }
-    };
-    match run(cli.command, started) {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            eprintln!("linecast: {}", failure.message);
-            failure.exit.into()
-        }
-    }
+    Exit::of(Cli::try_parse(), |cli| run(cli.command, started))
 }
 
 const EXIT_CODES: &str = "\

@@ -1,22 +1,10 @@
 //! Live progress of a push on stderr.
 
-use clap::ValueEnum;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linecast_engine::Totals;
+use linecast_net::command::ProgressMode;
 use linecast_protocol::send::{Member, MemberState, Phase, Sender};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
-
-/// Where progress goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressMode {
-    /// A live block on a terminal, nothing otherwise.
-    Auto,
-    /// One line a second.
-    Plain,
-    /// Nothing.
-    None,
-}
 
 /// Shows how a push is going.
 pub(crate) struct Progress {
@@ -34,7 +22,7 @@ const TEMPLATE: &str =
 impl Progress {
     /// Progress of an image of `size` bytes.
     pub(crate) fn new(mode: ProgressMode, name: &str, size: u64) -> Progress {
-        let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
+        let live = mode.is_live();
         let bar = live.then(|| {
             let bar =
                 ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr_with_hz(4));

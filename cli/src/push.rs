@@ -1,16 +1,18 @@
 //! `linecast push`: one image to every receiver of a group.
 
-use crate::exit::{Exit, Failure};
-use crate::network::NetworkArgs;
-use crate::progress::{Progress, ProgressMode};
-use crate::{files, units};
+use crate::files;
+use crate::progress::Progress;
 use linecast_engine::image::Image;
 use linecast_engine::push::{self, Identity, PushConfig, Release};
 use linecast_engine::report::PushReport;
 use linecast_engine::transmitter::IoChoice;
 use linecast_net::clock;
+use linecast_net::command::NetworkArgs;
+use linecast_net::command::ProgressMode;
+use linecast_net::command::units;
+use linecast_net::command::{Exit, Failure};
 use linecast_protocol::key::{Roster, SigningKey};
-use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, Policy, SIZE_MAX};
+use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError, Policy, SIZE_MAX};
 use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SIGNATURE_BYTES_MAX};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -180,12 +182,14 @@ fn release(args: &Args) -> Result<Release, Failure> {
         Some(path) => signed(path)?,
         None => sign(args, &hash)?,
     };
-    manifest.check(&Policy {
-        now_unix: clock::unix_seconds(),
-        installed_version: None,
-        hardware: None,
-        size_max: SIZE_MAX,
-    })?;
+    manifest
+        .check(&Policy {
+            now_unix: clock::unix_seconds(),
+            installed_version: None,
+            hardware: None,
+            size_max: SIZE_MAX,
+        })
+        .map_err(refused)?;
     if (manifest.size_bytes, manifest.root_b3) != (hash.size, hash.root) {
         return Err(Failure::verification(format!(
             "image {} is not the one in the manifest: {} bytes with root {}, manifest says {} bytes with root {}",
@@ -219,7 +223,16 @@ fn signed(path: &Path) -> Result<Signed, Failure> {
     let signature = files::read_signed("signature", &sig, SIGNATURE_BYTES_MAX as u64)?;
     let signer = sshsig::verify(&signature, MANIFEST_NAMESPACE, &bytes)
         .map_err(|error| Failure::verification(format!("{}: {error}", sig.display())))?;
-    Ok((Manifest::parse(&bytes)?, bytes, signature, signer))
+    Ok((
+        Manifest::parse(&bytes).map_err(refused)?,
+        bytes,
+        signature,
+        signer,
+    ))
+}
+
+fn refused(error: ManifestError) -> Failure {
+    Failure::verification(format!("manifest: {error}"))
 }
 
 fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed, Failure> {
@@ -245,7 +258,7 @@ fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed,
         created: clock::unix_seconds(),
         expires: None,
     };
-    manifest.check_limits()?;
+    manifest.check_limits().map_err(refused)?;
     let bytes = manifest.to_bytes();
     let signature = sshsig::sign(&key, MANIFEST_NAMESPACE, &bytes).into_bytes();
     Ok((manifest, bytes, signature, key.public()))

@@ -1,7 +1,8 @@
 //! `linecast sign`: a signed manifest for an image.
-use crate::exit::{Exit, Failure};
-use crate::{files, units};
+use crate::files;
 use linecast_engine::image::Image;
+use linecast_net::command::units;
+use linecast_net::command::{Exit, Failure};
 use linecast_protocol::hex;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};

@@ -1,7 +1,7 @@
 //! `linecast verify`: whether an image is what a trusted key signed.
-use crate::exit::{Exit, Failure};
 use crate::{files, sign};
 use linecast_engine::image::Image;
+use linecast_net::command::{Exit, Failure};
 use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, TrustSet};
 use linecast_protocol::manifest::{Manifest, Policy, SIZE_MAX};

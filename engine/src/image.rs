@@ -1,5 +1,6 @@
 //! The image: a regular file or a block device, read by `pread` and hashed by
 //! several threads, with a stamp that tells when it changes under the sender.
+use linecast_net::command::Failure;
 use linecast_protocol::manifest::SIZE_MAX;
 use linecast_protocol::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
 use sha2::{Digest, Sha256};
@@ -319,6 +320,15 @@ fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ImageError> {
 const READ_LEAVES: usize = 16;
 /// Bytes of one read: 1 MiB keeps system calls rare and stays in the L2 cache.
 const READ_BYTES: usize = READ_LEAVES * LEAF_BYTES as usize;
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Failure {
+        match error {
+            ImageError::Changed { .. } => Failure::verification(error),
+            error => Failure::usage(error),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use crate::train::TrainPool;
 use crate::transmitter::{IoChoice, TransmitError};
 use crossbeam_channel::bounded;
 use linecast_fec::{Codec, Encoder as Fec, FecError};
+use linecast_net::command::Failure;
 use linecast_net::{Interface, NetError, PeakSampler, SenderConfig as SocketConfig, SenderSockets};
 use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, SigningKey};
@@ -125,6 +126,16 @@ pub enum PushError {
     /// A thread ended by a panic: a bug.
     #[error("the {0} thread panicked")]
     Panicked(&'static str),
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Failure {
+        match error {
+            PushError::Net(error) => error.into(),
+            PushError::Image(error) => error.into(),
+            error => Failure::usage(error),
+        }
+    }
 }
 
 /// Bytes of headers around a symbol, IPv6 counted always so that one size fits

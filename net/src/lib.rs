@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod command;
 pub mod error;
 pub mod feedback;
 pub mod group;

@@ -120,6 +120,12 @@ impl World {
         if self.sender.poll_timeout().is_some_and(|at| at <= now) {
             self.sender.handle_timeout(now);
         }
+        let due = self.sender.poll_timeout();
+        assert!(
+            due.is_none_or(|at| at > now),
+            "{:?} asks for the past",
+            self.sender.phase()
+        );
         while let Some(order) = self.sender.poll_order() {
             self.carry_out(order);
         }

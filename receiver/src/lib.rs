@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod assembly;
+pub mod command;
 pub mod finish;
 pub mod inbox;
 pub mod installed;
@@ -16,6 +17,7 @@ mod prediction;
 pub mod receive;
 mod reception;
 pub mod report;
+mod shown;
 pub mod stage_error;
 pub mod staging;
 mod symbols;

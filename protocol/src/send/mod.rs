@@ -168,6 +168,8 @@ pub struct Feedback {
 pub struct Sender {
     config: SenderConfig,
     started: Time,
+    /// When what is due was last done.
+    checked: Time,
     phase: Phase,
     ending: Ending,
     roster: Roster,
@@ -200,6 +202,7 @@ impl Sender {
     pub fn new(now: Time, config: SenderConfig) -> Sender {
         Sender {
             started: now,
+            checked: now,
             phase: Phase::Announcing,
             ending: Ending::Finished,
             roster: Roster::expecting(config.roster.iter().cloned()),
@@ -310,18 +313,26 @@ impl Sender {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.checked = now;
         if now >= self.announce_at && self.phase < Phase::Ending {
             self.announce(now);
         }
-        match self.phase {
-            Phase::Announcing => self.start_if_ready(now),
-            Phase::Sending | Phase::Flushing => self.serve(now),
-            Phase::Ending => self.say_the_end(now),
-            Phase::Done => {}
-        }
         let late = |limit| now.since(self.started) >= limit;
-        if self.phase < Phase::Ending && self.config.deadline.is_some_and(late) {
+        if self.config.deadline.is_some_and(late) {
             self.end_early(now, EndReason::Deadline);
+        }
+        loop {
+            let before = self.phase;
+            match before {
+                Phase::Announcing => self.start_if_ready(now),
+                Phase::Sending | Phase::Flushing => self.serve(now),
+                Phase::Ending => self.say_the_end(now),
+                Phase::Done => {}
+            }
+            // A phase that was entered has things of its own to do.
+            if self.phase == before {
+                break;
+            }
         }
     }
 
@@ -640,10 +651,13 @@ impl Sender {
         let settle = self.newest_registration + self.config.settle;
         let phase = match self.phase {
             Phase::Announcing => {
+                // What is past was looked at and was not enough.
+                let heard = self.roster.heard() > 0;
+                let coming = |at: Time| (heard && at > self.checked).then_some(at);
                 let measured = self.newest_registration + MEASURE_MAX;
                 [
                     Some(start),
-                    (self.roster.heard() > 0).then_some(settle.min(measured)),
+                    coming(settle).into_iter().chain(coming(measured)).min(),
                 ]
             }
             Phase::Sending => [self.ledger.poll_timeout(), None],

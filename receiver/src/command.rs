@@ -1,22 +1,25 @@
-//! `linecast receive`: one image into a directory.
+//! The receive command, of `linecast receive` and `linecast-receiver` alike.
 
-use crate::exit::{Exit, Failure};
-use crate::network::NetworkArgs;
-use crate::progress::ProgressMode;
-use crate::{files, units};
+use crate::acceptance::Acceptance;
+use crate::receive::{ReceiveConfig, ReceiveError, receive};
+use crate::shown::Shown;
+use crate::target::Target;
+use linecast_net::command::{Exit, Failure, NetworkArgs, ProgressMode, units};
 use linecast_protocol::key::TrustSet;
 use linecast_protocol::manifest::SIZE_MAX;
-use linecast_receiver::acceptance::Acceptance;
-use linecast_receiver::receive::{ReceiveConfig, ReceiveError, receive};
-use linecast_receiver::target::Target;
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// Longest file of trusted keys.
+const TRUST_BYTES_MAX: u64 = 1 << 20;
+
 /// Receive one image into DIR
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Directory for the image; state is kept in DIR/.linecast
     dir: PathBuf,
     #[command(flatten)]
@@ -56,11 +59,24 @@ pub(crate) struct Args {
     progress: ProgressMode,
 }
 
-/// Runs the reception.
-pub(crate) fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let failed = |error| Failure::usage(format!("trust {}: {error}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(TRUST_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text)
+}
+
+/// Runs the reception; `interrupted` ends it with code 130.
+///
+/// # Errors
+/// Wrong arguments, or the image could not be received.
+pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
     let trust = match &args.trust {
         Some(path) => {
-            let set = TrustSet::parse(&files::read_text("trust", path)?)
+            let set = TrustSet::parse(&read_text(path)?)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
             Some(set)
         }
@@ -83,7 +99,7 @@ pub(crate) fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure>
         wait: args.wait,
         stall_timeout: args.stall_timeout,
     };
-    let mut shown = crate::receiving::Shown::new(args.progress);
+    let mut shown = Shown::new(args.progress);
     let (report, result) = receive(&config, target, interrupted, &mut |p| shown.update(p));
     shown.finish();
     if args.json {

@@ -1,15 +1,14 @@
 //! How the program ends: documented exit codes, and one line on stderr.
-use linecast_engine::image::ImageError;
-use linecast_engine::push::PushError;
-use linecast_net::{NetError, NetErrorKind};
-use linecast_protocol::manifest::ManifestError;
+use crate::error::{NetError, NetErrorKind};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The exit codes. Scripts rely on them; they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "the commands that end with the others come later")]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Every expected receiver has it, or the command did what it was asked.
     Success = 0,
     /// Wrong usage, a file that cannot be read or written, or an internal fault.
@@ -34,7 +33,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// The exit code of another `linecast` process.
-    pub(crate) fn from_code(code: u8) -> Exit {
+    pub fn from_code(code: u8) -> Exit {
         let known = [
             Exit::Success,
             Exit::SomeFailed,
@@ -53,6 +52,35 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Runs a parsed command line, says on stderr why it failed, and gives the
+    /// code to end with.
+    pub fn of<C>(
+        parsed: Result<C, clap::Error>,
+        run: impl FnOnce(C) -> Result<Exit, Failure>,
+    ) -> ExitCode {
+        let exit = match parsed.map(run) {
+            Ok(Ok(exit)) => exit,
+            Ok(Err(failure)) => {
+                eprintln!("linecast: {}", failure.message);
+                failure.exit
+            }
+            // Help and version are answers, not errors; clap's own code for
+            // wrong usage, 2, means "some receivers failed" here.
+            Err(message) => {
+                // A closed pipe leaves nobody to tell.
+                let _ = message.print();
+                if message.use_stderr() {
+                    Exit::Usage
+                } else {
+                    Exit::Success
+                }
+            }
+        };
+        exit.into()
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
@@ -61,14 +89,16 @@ impl From<Exit> for ExitCode {
 
 /// Why a command failed: its exit code and `<thing>: <limit and got>`.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) message: String,
+pub struct Failure {
+    /// How the program ends.
+    pub exit: Exit,
+    /// What is wrong, naming the thing, the limit and the value got.
+    pub message: String,
 }
 
 impl Failure {
     /// The arguments or the files they name cannot be used.
-    pub(crate) fn usage(message: impl fmt::Display) -> Failure {
+    pub fn usage(message: impl fmt::Display) -> Failure {
         Failure {
             exit: Exit::Usage,
             message: message.to_string(),
@@ -76,19 +106,10 @@ impl Failure {
     }
 
     /// The image, manifest or signature is refused.
-    pub(crate) fn verification(message: impl fmt::Display) -> Failure {
+    pub fn verification(message: impl fmt::Display) -> Failure {
         Failure {
             exit: Exit::Verification,
             message: message.to_string(),
-        }
-    }
-}
-
-impl From<ImageError> for Failure {
-    fn from(error: ImageError) -> Failure {
-        match error {
-            ImageError::Changed { .. } => Failure::verification(error),
-            error => Failure::usage(error),
         }
     }
 }
@@ -106,18 +127,18 @@ impl From<NetError> for Failure {
     }
 }
 
-impl From<PushError> for Failure {
-    fn from(error: PushError) -> Failure {
-        match error {
-            PushError::Net(error) => error.into(),
-            PushError::Image(error) => error.into(),
-            error => Failure::usage(error),
-        }
+/// A flag that SIGINT and SIGTERM raise. The second signal ends the process at
+/// once: the first asked it to end with a report.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let code = i32::from(Exit::Interrupted as u8);
+        signal_hook::flag::register_conditional_shutdown(signal, code, flag.clone())
+            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
+            .map_err(|error| Failure::usage(format!("cannot handle signals: {error}")))?;
     }
-}
-
-impl From<ManifestError> for Failure {
-    fn from(error: ManifestError) -> Failure {
-        Failure::verification(format!("manifest: {error}"))
-    }
+    Ok(flag)
 }

@@ -1,9 +1,8 @@
 //! Live progress of a reception on stderr.
 
-use crate::progress::ProgressMode;
+use crate::receive::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use linecast_receiver::receive::Progress;
-use std::io::IsTerminal;
+use linecast_net::command::ProgressMode;
 
 /// Shows how a reception is going.
 pub(crate) struct Shown {
@@ -15,7 +14,7 @@ pub(crate) struct Shown {
 impl Shown {
     /// Progress in this mode.
     pub(crate) fn new(mode: ProgressMode) -> Shown {
-        let live = mode == ProgressMode::Auto && std::io::stderr().is_terminal();
+        let live = mode.is_live();
         let bar = live.then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
             let template =

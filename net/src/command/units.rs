@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Why text is no number with a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum UnitError {
+pub enum UnitError {
     /// No digits, or a sign, or two points.
     Number { got: String },
     /// A number without the unit it needs.
@@ -39,7 +39,7 @@ impl std::error::Error for UnitError {}
 
 /// A rate in bit/s. `bit` and its multiples are bits; `bps` and its multiples
 /// are **bytes** per second, as in tc. A bare number is bit/s.
-pub(crate) fn rate_bps(text: &str) -> Result<u64, UnitError> {
+pub fn rate_bps(text: &str) -> Result<u64, UnitError> {
     let units = "bit kbit mbit gbit tbit kibit mibit gibit tibit, or bytes/s as bps kbps mbps gbps";
     let (number, unit) = split(text)?;
     let scale = match unit.as_str() {
@@ -61,7 +61,7 @@ pub(crate) fn rate_bps(text: &str) -> Result<u64, UnitError> {
 
 /// A size in bytes. `KiB`, `MiB`, `GiB`, `TiB`; also `k`, `kb`, `m`, `mb`, … ,
 /// which are powers of 1024 in tc and therefore here. A bare number is bytes.
-pub(crate) fn size_bytes(text: &str) -> Result<u64, UnitError> {
+pub fn size_bytes(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text)?;
     let prefix = unit.strip_suffix('b').unwrap_or(&unit);
     let prefix = prefix.strip_suffix('i').unwrap_or(prefix);
@@ -76,7 +76,7 @@ pub(crate) fn size_bytes(text: &str) -> Result<u64, UnitError> {
 
 /// A time span: `ns`, `us`, `ms`, `s`, `m` (or `min`), `h`, `d`. The unit is
 /// required: tc would read a bare number as microseconds, others as seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, UnitError> {
+pub fn duration(text: &str) -> Result<Duration, UnitError> {
     let units = "ns us ms s m h d";
     let (number, unit) = split(text)?;
     let scale = match unit.as_str() {
@@ -98,7 +98,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, UnitError> {
 /// A share in parts per million: `2%` is 20,000. The sign is required; more
 /// than 100 % is possible (parity may outnumber source symbols), more than
 /// 1000 % is not.
-pub(crate) fn percent_ppm(text: &str) -> Result<u32, UnitError> {
+pub fn percent_ppm(text: &str) -> Result<u32, UnitError> {
     let (number, unit) = split(text)?;
     match unit.as_str() {
         "%" => {}

@@ -1,0 +1,11 @@
+//! What the command lines of the sender and of a device have in common: exit
+//! codes, units, progress modes, and the flags that say where the group is.
+
+mod exit;
+mod network;
+mod progress;
+pub mod units;
+
+pub use exit::{Exit, Failure, interrupted};
+pub use network::NetworkArgs;
+pub use progress::ProgressMode;
