@@ -36,7 +36,7 @@ fn images_that_cannot_be_read() {
     }
     // Root may read anything unless it gives the right up.
     let image = site.image(10);
-    fs::set_permissions(image.path(), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(image.path(), Permissions::from_mode(0o000)).unwrap();
     let unreadable = site.start_prepared(
         site.lab().sender(),
         &["push", image.argument()],

@@ -21,25 +21,18 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_directory_is_named() {
+fn what_is_no_directory_is_named_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("nowhere");
-    let error = Target::open(&path).unwrap_err();
+    let (nowhere, file) = (dir.path().join("nowhere"), dir.path().join("file"));
+    let error = Target::open(&nowhere).unwrap_err();
     assert!(matches!(error, StageError::Missing { .. }), "{error}");
     assert!(error.to_string().contains("nowhere"));
-    assert!(!path.exists(), "it is not made");
-}
-
-#[test]
-fn a_file_is_no_directory() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("file");
-    fs::write(&path, b"mine").unwrap();
-    for path in [path.clone(), path.join("below")] {
+    fs::write(&file, b"mine").unwrap();
+    for path in [file.clone(), file.join("below")] {
         let error = Target::open(&path).unwrap_err();
         assert!(matches!(error, StageError::NotADirectory { .. }), "{error}");
     }
-    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    assert_eq!(names(dir.path()), ["file"]);
 }
 
 #[test]
@@ -75,7 +68,6 @@ fn the_key_is_made_once_and_for_its_owner_alone() {
     drop(target);
     let target = Target::open(dir.path()).unwrap();
     assert_eq!(target.device_key().unwrap(), key, "it outlives a restart");
-
     for mode in [0o640, 0o604, 0o620] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let error = target.device_key().unwrap_err();
@@ -86,12 +78,6 @@ fn the_key_is_made_once_and_for_its_owner_alone() {
     let error = target.device_key().unwrap_err();
     assert!(error.to_string().contains("32 bytes"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), [7; 31], "it is left alone");
-}
-
-#[test]
-fn two_directories_have_two_keys() {
-    let ((_a, one), (_b, other)) = (target(), target());
-    assert_ne!(one.device_key().unwrap(), other.device_key().unwrap());
 }
 
 #[test]
