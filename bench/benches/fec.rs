@@ -57,7 +57,16 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Bytes((BLOCK_LEN * SYMBOL_BYTES) as u64));
     // Sources lost, and the first parity index that arrived.
-    for (lost, first) in [(1, 0), (26, 0), (128, 0), (512, 0), (26, 512)] {
+    for (lost, first) in [
+        (1, 0),
+        (5, 0),
+        (26, 0),
+        (48, 0),
+        (49, 0),
+        (128, 0),
+        (512, 0),
+        (26, 512),
+    ] {
         let name = format!("{lost} lost, parity from {first}");
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
             bencher.iter(|| {

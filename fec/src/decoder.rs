@@ -5,6 +5,7 @@ use std::fmt;
 use reed_solomon_simd::engine::DefaultEngine;
 use reed_solomon_simd::rate::{LowRateDecoder, RateDecoder};
 
+use crate::solver::{self, Solver};
 use crate::{Codec, FecError, whole};
 
 /// Restores missing sources, block after block, in the same work space.
@@ -15,6 +16,8 @@ pub struct Decoder {
     padded: Vec<u8>,
     /// Parity indices of the block at hand.
     indices: Vec<usize>,
+    /// Made when a block first misses only a few sources.
+    solver: Option<Solver>,
 }
 
 impl Decoder {
@@ -29,6 +32,7 @@ impl Decoder {
             inner,
             padded: vec![0; symbol_bytes],
             indices: Vec::new(),
+            solver: None,
         })
     }
 
@@ -51,7 +55,9 @@ impl Decoder {
     /// lowest indices first. Both iterators are gone through twice, since the
     /// transform has to be sized before the first symbol is put in.
     ///
-    /// The work hardly depends on how much is missing. It grows with the
+    /// Up to 48 missing sources are solved for (one encoding, and a product of
+    /// symbols for each pair of missing source and parity). Beyond, the work
+    /// hardly depends on how much is missing. It grows with the
     /// block length rounded up to a power of two plus the highest parity index
     /// that is used, all rounded up to a power of two: a block of 512 with
     /// parity up to index 511 takes a transform of 1,024 symbols, with parity
@@ -77,6 +83,9 @@ impl Decoder {
         let missing = block_len.saturating_sub(sources.clone().count());
         let used = self.indices.len().min(missing);
         let end = self.indices[..used].last().map_or(1, |index| index + 1);
+        if self.is_solvable(block_len, missing, used, end) {
+            return self.solve(block_len, sources, parity, used, sink);
+        }
         self.inner.reset(block_len, end, self.padded.len())?;
         let mut got = 0;
         for (index, source) in sources {
@@ -115,6 +124,52 @@ impl Decoder {
             .restored_original_iter()
             .for_each(|(index, symbol)| sink(index, symbol));
         Ok(())
+    }
+}
+
+impl Decoder {
+    fn is_solvable(&self, block_len: usize, missing: usize, used: usize, end: usize) -> bool {
+        let few = (1..=solver::MISSING_MAX).contains(&missing) && used == missing;
+        let small = block_len <= solver::SYMBOLS_MAX && end <= solver::SYMBOLS_MAX;
+        few && small && self.padded.len().is_multiple_of(64)
+    }
+
+    fn solve<'a>(
+        &mut self,
+        block_len: usize,
+        sources: impl Iterator<Item = (usize, &'a [u8])>,
+        parity: impl Iterator<Item = (usize, &'a [u8])>,
+        used: usize,
+        mut sink: impl FnMut(usize, &[u8]),
+    ) -> Result<(), FecError> {
+        let limit = self.padded.len();
+        let mut known: Vec<Option<&[u8]>> = vec![None; block_len];
+        for (index, source) in sources {
+            let place = known.get_mut(index).ok_or(FecError::SourceIndex {
+                limit: block_len,
+                got: index,
+            })?;
+            if place.replace(source).is_some() {
+                return Err(FecError::Duplicate { index });
+            }
+        }
+        let mut held: Vec<(usize, &[u8])> = parity.collect();
+        held.sort_unstable_by_key(|&(index, _)| index);
+        held.truncate(used);
+        for pair in held.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            return Err(FecError::Duplicate { index: pair[0].0 });
+        }
+        if let Some((_, symbol)) = held.iter().find(|(_, symbol)| symbol.len() != limit) {
+            return Err(FecError::SymbolLength {
+                limit,
+                got: symbol.len(),
+            });
+        }
+        let solver = match &mut self.solver {
+            Some(solver) => solver,
+            None => self.solver.insert(Solver::new(self.codec, limit)?),
+        };
+        solver.restore(&known, &held, &mut sink)
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod decoder;
 mod encoder;
+mod solver;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;

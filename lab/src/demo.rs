@@ -149,8 +149,9 @@ impl Demo {
                 .len(),
         };
         let copies = self.receivers as u64 + 1;
-        let work = Staging::tmpfs(size * copies + SLACK_BYTES)?;
-        warm(&work.path().join("warm"), size * copies).map_err(io_error("warming", work.path()))?;
+        let work = Staging::tmpfs(size * copies * 3 / 2 + SLACK_BYTES)?;
+        warm(&work.path().join("warm"), size * copies * 5 / 4)
+            .map_err(io_error("warming", work.path()))?;
         let image = self.prepare_image(work.path())?;
         let (trust, manifest) = self.sign(work.path(), &image)?;
         let places = match &self.target {
