@@ -8,9 +8,11 @@
 use crate::image::ImageError;
 use crate::shared::Shared;
 use crate::source::Source;
+use crate::surplus::{SURPLUS_SYMBOLS, Surplus};
 use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::{Receiver, Select, Sender};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
+use linecast_protocol::limits::PARITY_MAX;
 use linecast_protocol::offer::SessionShape;
 use linecast_protocol::send::{Order, RepairOrder, proactive_parity};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
@@ -129,6 +131,7 @@ pub(crate) struct Encoder {
     passes: VecDeque<(u16, Range<u32>)>,
     repairs: VecDeque<RepairOrder>,
     block: Vec<u8>,
+    surplus: Surplus,
 }
 
 impl Encoder {
@@ -158,6 +161,7 @@ impl Encoder {
             passes: VecDeque::new(),
             repairs: VecDeque::new(),
             block: Vec::new(),
+            surplus: Surplus::default(),
         })
     }
 
@@ -308,13 +312,23 @@ impl Encoder {
             };
             header.data(&shape, toi, id)
         };
-        self.source.read_block(toi, sbn, &mut self.block)?;
         let mut filler = Filler {
             pool: &self.pool,
             batch: Batch::default(),
         };
         let len = layout.block_len(sbn);
         let width = usize::from(layout.symbol_bytes());
+        let parity = esis.start.saturating_sub(len)..esis.end.saturating_sub(len);
+        if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width)
+            && esis.start >= len
+        {
+            for (esi, symbol) in esis.zip(kept.chunks(width)) {
+                filler.push(&head(esi), symbol);
+            }
+            filler.batch.lane = Some(self.shape.lane(toi, sbn));
+            return Ok(filler.batch);
+        }
+        self.source.read_block(toi, sbn, &mut self.block)?;
         if esis.start < len {
             for esi in esis {
                 let start = usize::from(esi) * width;
@@ -323,10 +337,17 @@ impl Encoder {
             }
         } else {
             let sources = self.block.chunks(width);
-            let parity = usize::from(esis.start - len)..usize::from(esis.end - len);
-            self.fec.parity(sources, parity, |index, symbol| {
-                filler.push(&head(len + index as u16), symbol);
+            let end = parity.end.saturating_add(SURPLUS_SYMBOLS).min(PARITY_MAX);
+            let mut kept = Vec::with_capacity(usize::from(SURPLUS_SYMBOLS) * width);
+            let range = usize::from(parity.start)..usize::from(end);
+            self.fec.parity(sources, range, |index, symbol| {
+                if index < usize::from(parity.end) {
+                    filler.push(&head(len + index as u16), symbol);
+                } else {
+                    kept.extend_from_slice(symbol);
+                }
             })?;
+            self.surplus.keep(toi, sbn, parity.end, kept);
         }
         filler.batch.lane = Some(self.shape.lane(toi, sbn));
         Ok(filler.batch)

@@ -21,6 +21,7 @@ mod shared;
 mod socket_wait;
 mod source;
 mod summary;
+mod surplus;
 pub mod train;
 mod transmit_queue;
 pub mod transmitter;

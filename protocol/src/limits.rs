@@ -23,6 +23,9 @@ pub const WINDOW_PACKETS: u64 = 3_072;
 pub const WINDOW_SILENCE: Duration = Duration::from_secs(2);
 /// Backoff factor K for unicast feedback (RFC 5740 §5.3.2.1).
 pub const BACKOFF_FACTOR: u8 = 6;
+/// Backoff factor of a windowed group: so few NACKs need no suppression, and a
+/// short backoff keeps the last repairs short.
+pub const BACKOFF_FACTOR_SMALL: u8 = 1;
 /// Least group round-trip time that is used.
 pub const GRTT_MIN: Duration = Duration::from_millis(1);
 /// Greatest group round-trip time that is used.

@@ -25,7 +25,9 @@ pub use roster::{Member, MemberState, Roster};
 pub use share::{Class, RepairShare};
 
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::{BACKOFF_FACTOR, MESSAGE_BYTES_MAX, ROSTER_MAX};
+use crate::limits::{
+    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, MESSAGE_BYTES_MAX, ROSTER_MAX, WINDOWED_GROUP_MAX,
+};
 use crate::message::{self, EndReason, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use crate::time::{Duration, Time};
@@ -570,7 +572,11 @@ impl Sender {
         SenderWord {
             instance_id: self.config.instance_id,
             grtt: quantize::grtt_from_ns(self.grtt.current().as_nanos() as u64),
-            backoff: BACKOFF_FACTOR,
+            backoff: if size <= WINDOWED_GROUP_MAX {
+                BACKOFF_FACTOR_SMALL
+            } else {
+                BACKOFF_FACTOR
+            },
             gsize: quantize::gsize_from(size as u32),
         }
     }
