@@ -331,7 +331,7 @@ fn warm(path: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// Writes `size` bytes that look random and are the same every time.
-fn make_image(path: &Path, size: u64) -> io::Result<()> {
+pub fn make_image(path: &Path, size: u64) -> io::Result<()> {
     let mut state = 0x6c69_6e65_6361_7374u64;
     let mut word = || {
         state ^= state << 13;
