@@ -156,7 +156,7 @@ impl Decoder {
         let mut held: Vec<(usize, &[u8])> = parity.collect();
         held.sort_unstable_by_key(|&(index, _)| index);
         held.truncate(used);
-        for pair in held.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        if let Some(pair) = held.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(FecError::Duplicate { index: pair[0].0 });
         }
         if let Some((_, symbol)) = held.iter().find(|(_, symbol)| symbol.len() != limit) {
