@@ -6,7 +6,8 @@ use linecast_net::command::units;
 use linecast_net::command::{Exit, Failure};
 use std::path::PathBuf;
 
-/// Push a signed image to receivers in network namespaces, with loss
+/// Push a signed image to receivers in network namespaces, with loss. Wants root,
+/// or unprivileged user namespaces, and `ip`, `nft` and `ethtool`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Receivers

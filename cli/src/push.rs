@@ -34,19 +34,19 @@ pub(crate) struct Args {
     /// Source symbols of a block
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_768))]
     block_symbols: u16,
-    /// Receivers to wait for [default: start soon after the first]
+    /// Receivers to wait for [default: start 300 ms after the newest]
     #[arg(long, short = 'n', value_name = "N")]
     receivers: Option<usize>,
     /// File of receivers that must have the image: `NAME ssh-ed25519 KEY` lines
     #[arg(long, value_name = "FILE")]
     roster: Option<PathBuf>,
-    /// How long to wait for receivers
+    /// How long to wait for receivers; then start with those there are, or end with 3
     #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
     wait: Duration,
-    /// Give up after this long
+    /// Give up this long after the first announcement, with 6
     #[arg(long, value_parser = units::duration, value_name = "TIME")]
     deadline: Option<Duration>,
-    /// Give a receiver up that was silent for this long
+    /// Give up a receiver that was silent for this long
     #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
     stall_timeout: Duration,
     /// Transmit threads
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// Name in the manifest [default: the image's file name]
     #[arg(long, conflicts_with = "manifest")]
     name: Option<String>,
-    /// Version counter in the manifest
+    /// Version counter in the manifest; `linecast sign` takes unix seconds
     #[arg(
         long,
         default_value_t = 0,
@@ -153,7 +153,11 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
     } else {
         crate::table::push_report(&serde_json::to_value(&report).map_err(Failure::usage)?);
     }
-    Ok(exit_of(&report))
+    let exit = exit_of(&report);
+    if exit != Exit::Success {
+        eprintln!("linecast: {}", report.reason);
+    }
+    Ok(exit)
 }
 
 fn exit_of(report: &PushReport) -> Exit {

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// The private key [default: the one `linecast keygen` makes]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The name receivers store the image under [default: the file name of IMAGE]
+    /// Name in reports; the version counter belongs to it [default: the file name of IMAGE]
     #[arg(long)]
     name: Option<String>,
     /// The version counter, which only rises on a device [default: unix seconds now]

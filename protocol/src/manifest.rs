@@ -246,7 +246,7 @@ impl Manifest {
         json::to_bytes(self)
     }
 
-    /// BLAKE3 of the exact bytes: what names a release in journals and messages.
+    /// BLAKE3 of the exact bytes: what names a release.
     pub fn digest(bytes: &[u8]) -> Hash {
         *blake3::hash(bytes).as_bytes()
     }
@@ -320,7 +320,7 @@ impl Manifest {
     }
 }
 
-/// Whether `name` may be an image's name. Receivers use it as a file name and
+/// Whether `name` may be an image's name. People may use it as a file name, and
 /// dashboards show it, so it has 1 to [`NAME_BYTES_MAX`] letters, digits,
 /// spaces or signs that mean nothing to a path, a shell pattern or HTML, starts
 /// with none of `.`, `-` and space (so no name is hidden, an option, or `..`)

@@ -20,35 +20,37 @@ const TRUST_BYTES_MAX: u64 = 1 << 20;
 /// Receive one image into DIR
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Directory for the image; state is kept in DIR/.linecast
+    /// Existing directory for the image; state is kept in DIR/.linecast
     dir: PathBuf,
     #[command(flatten)]
     network: NetworkArgs,
     /// Receive from this sender only (source-specific multicast)
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
-    /// Accept manifests signed by these keys only: public keys or allowed_signers
+    /// Accept manifests signed by these keys only (public keys or allowed_signers)
+    /// [default: accept any, trust none]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Hardware id of this device
+    /// Hardware id of this device [default: not checked]
     #[arg(long, value_name = "ID")]
     hardware: Option<String>,
     /// Name of this device in reports [default: the host name]
     #[arg(long)]
     name: Option<String>,
-    /// File name in DIR [default: made from the image's root hash]
+    /// File name in DIR [default: 16 digits of the root hash, .img]
     #[arg(long, value_name = "FILE")]
     output: Option<String>,
-    /// Largest image to accept
+    /// Largest image to accept [default: what fits]
     #[arg(long, value_parser = units::size_bytes, value_name = "SIZE")]
     size_max: Option<u64>,
-    /// Read the image back from the disk before it counts: auto, always, never
+    /// Read the image back from the disk before it counts; auto does when it will
+    /// be committed, which this version cannot
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], value_name = "WHEN")]
     read_back: String,
     /// How long to wait for a session [default: for ever]
     #[arg(long, value_parser = units::duration, value_name = "TIME")]
     wait: Option<Duration>,
-    /// Give a sender up that was silent for this long
+    /// Give up a sender that was silent for this long
     #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
     stall_timeout: Duration,
     /// Print the report as one JSON object on the last line

@@ -8,6 +8,7 @@
 //!     key                       ed25519 seed of this receiver, 32 bytes, 0600
 //!     <root>.staging            the image while it arrives
 //!     <root>.journal            which leaves of it have been verified
+//!     <root>.leaves             the hashes of its leaves
 //!     installed/<hash>.json     version counter of one image name
 //! ```
 //!
