@@ -200,6 +200,7 @@ impl SessionLoop<'_> {
             .sender
             .poll_timeout()
             .map_or(longest, |at| at.since(now()));
-        wait::readable(self.socket, due.min(longest));
+        // If it cannot wait, the loop looks around sooner.
+        let _ = wait::readable(self.socket, due.min(longest));
     }
 }

@@ -1,12 +1,16 @@
 //! Waiting for a socket, with nanosecond time-outs (SO_RCVTIMEO counts ticks).
 
+use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Waits until `socket` is readable, or `timeout` has passed, or a signal came.
 /// Gives whether it is readable. See ppoll(2).
-pub fn readable(socket: &UdpSocket, timeout: Duration) -> bool {
+///
+/// # Errors
+/// The kernel refuses to wait; a signal is no error.
+pub fn readable(socket: &UdpSocket, timeout: Duration) -> io::Result<bool> {
     let mut poll = libc::pollfd {
         fd: socket.as_raw_fd(),
         events: libc::POLLIN,
@@ -19,5 +23,11 @@ pub fn readable(socket: &UdpSocket, timeout: Duration) -> bool {
     // SAFETY: one pollfd and one timespec, both on this stack frame for the
     // whole call; a null signal mask leaves the mask as it is.
     let ready = unsafe { libc::ppoll(&raw mut poll, 1, &raw const timeout, std::ptr::null()) };
-    ready > 0
+    if ready >= 0 {
+        return Ok(ready > 0);
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        error => Err(error),
+    }
 }

@@ -292,7 +292,7 @@ impl Inbox {
             result => return result.map(Some),
         }
         self.counters.waits += 1;
-        if !mmsg::wait(&self.socket, timeout)? {
+        if !linecast_net::wait::readable(&self.socket, timeout)? {
             return Ok(None);
         }
         // In a flow more is about to come: fewer and longer batches spare the

@@ -15,7 +15,6 @@
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
-use std::time::Duration;
 
 use crate::inbox::PacketShape;
 use crate::staging::Staging;
@@ -187,30 +186,6 @@ impl Batch {
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
         }
-    }
-}
-
-/// Waits until there is something to receive: false after `timeout`, or when
-/// a signal came.
-pub(crate) fn wait(socket: &UdpSocket, timeout: Duration) -> io::Result<bool> {
-    let mut poll = libc::pollfd {
-        fd: socket.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    let timeout = libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    // SAFETY: the pointers are to one pollfd and one timespec that live until
-    // the call returns; no signal mask is given.
-    let ready = unsafe { libc::ppoll(&raw mut poll, 1, &raw const timeout, std::ptr::null()) };
-    if ready >= 0 {
-        return Ok(ready > 0);
-    }
-    match io::Error::last_os_error() {
-        error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-        error => Err(error),
     }
 }
 
