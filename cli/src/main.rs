@@ -7,6 +7,7 @@ mod keygen;
 mod progress;
 mod push;
 mod sign;
+mod sim;
 mod table;
 mod verify;
 
@@ -33,6 +34,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Demo(demo::Args),
+    Sim(Box<sim::Args>),
     Completions(completions::Args),
 }
 
@@ -45,6 +47,7 @@ fn run(command: Command, started: Instant) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Sim(args) => sim::run(&args),
         Command::Completions(args) => completions::run::<Cli>(args),
     }
 }

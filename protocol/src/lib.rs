@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod message;
 pub mod offer;
 pub mod pacer;
+pub mod queue;
 pub mod random;
 pub mod receive;
 pub mod send;

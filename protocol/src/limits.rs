@@ -34,6 +34,10 @@ pub const GRTT_MAX: Duration = Duration::from_secs(10);
 pub const GRTT_INITIAL: Duration = Duration::from_millis(10);
 /// Bytes of one feedback or command message: fits MTU 1280 with IPv6.
 pub const MESSAGE_BYTES_MAX: usize = 1_200;
+/// Commands that wait to be sent: one of each kind, and what is repeated.
+pub const COMMANDS_MAX: usize = 64;
+/// Events that wait for the caller of a receiver.
+pub const EVENTS_MAX: usize = 8;
 /// NACK messages that one receiver sends at the end of one backoff.
 pub const NACKS_PER_ROUND: usize = 4;
 /// NACKs a second that are served from one receiver, and their burst.

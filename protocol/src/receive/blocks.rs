@@ -172,15 +172,21 @@ impl Blocks {
         block.phase = BlockPhase::Open;
     }
 
+    /// Symbols that block `sbn` lacks; 0 once the rest can be restored.
+    pub fn lacking(&self, sbn: u32) -> u16 {
+        let block = &self.blocks[sbn as usize];
+        let held = usize::from(block.sources) + block.parity.len();
+        usize::from(self.layout.block_len(sbn)).saturating_sub(held) as u16
+    }
+
     /// What block `sbn` needs.
     pub fn need(&self, sbn: u32) -> Need {
         let block = &self.blocks[sbn as usize];
         let len = self.layout.block_len(sbn);
-        let held = usize::from(block.sources) + block.parity.len();
-        let deficit = usize::from(len).saturating_sub(held) as u16;
+        let deficit = self.lacking(sbn);
         if block.phase != BlockPhase::Open || deficit == 0 {
             Need::Nothing
-        } else if held == 0 {
+        } else if deficit == len {
             Need::Block
         } else if block.sources_only {
             Need::Sources

@@ -80,6 +80,11 @@ impl Leaves {
         }
     }
 
+    /// Leaves that wait to be hashed.
+    pub fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+
     /// The next leaf that has all its symbols and was not hashed.
     pub fn poll_ready(&mut self) -> Option<u64> {
         self.ready.pop_front()

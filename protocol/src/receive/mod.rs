@@ -27,6 +27,7 @@ use solicit::Solicitation;
 
 use crate::message::Figures;
 use crate::offer::{SESSION_TOI, SessionShape};
+use crate::queue::Queue;
 use crate::time::{Duration, Time};
 use crate::wire::{DataHeader, Message};
 use alloc::vec::Vec;
@@ -176,6 +177,11 @@ impl Receiver {
             Some(session) => session.poll_timeout(),
             None => self.solicitation.poll_timeout(),
         }
+    }
+
+    /// The queues, and what they may hold.
+    pub fn queues(&self) -> impl Iterator<Item = Queue> {
+        self.session.iter().flat_map(Session::queues)
     }
 
     /// The image is in place, or `error` says why it is not: from now on the

@@ -162,6 +162,11 @@ impl Requests {
         }
     }
 
+    /// Blocks that want repair.
+    pub fn waiting(&self) -> usize {
+        self.wanted.len()
+    }
+
     fn due_by(&mut self, time: Time) {
         self.next_due = Some(self.next_due.map_or(time, |due| due.min(time)));
     }

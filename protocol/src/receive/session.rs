@@ -7,9 +7,10 @@ use super::offers::OfferKey;
 use super::reports::{Completion, Registration, StatusReports};
 use super::requests::{Group, Objects, Requests};
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::LANES_MAX;
+use crate::limits::{EVENTS_MAX, LANES_MAX, NACKS_PER_ROUND};
 use crate::message::{self, Activity, EndReason, Figures, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::queue::Queue;
 use crate::random::Random;
 use crate::span::spans;
 use crate::time::{Duration, Time};
@@ -776,6 +777,33 @@ impl Session {
             self.requests.poll_timeout(),
         ];
         timers.into_iter().flatten().min()
+    }
+
+    pub(super) fn queues(&self) -> [Queue; 4] {
+        let objects = [LEAVES_TOI, IMAGE_TOI].map(|toi| self.objects.blocks(toi));
+        let blocks = objects.into_iter().flatten();
+        [
+            Queue {
+                name: "blocks wanted",
+                depth: self.requests.waiting(),
+                bound: blocks.map(|b| b.layout().blocks() as usize).sum(),
+            },
+            Queue {
+                name: "NACKs",
+                depth: self.outbox.len(),
+                bound: NACKS_PER_ROUND,
+            },
+            Queue {
+                name: "events",
+                depth: self.events.len(),
+                bound: EVENTS_MAX,
+            },
+            Queue {
+                name: "leaves to hash",
+                depth: self.leaves.as_ref().map_or(0, Leaves::waiting),
+                bound: self.leaves.as_ref().map_or(0, |l| l.count() as usize),
+            },
+        ]
     }
 
     /// Bytes of the image that were verified before this session.

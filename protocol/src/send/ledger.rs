@@ -222,6 +222,11 @@ impl Ledger {
         !known
     }
 
+    /// Blocks with requests that wait to become orders, and all blocks.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.wanted.len(), self.leaf_list.len() + self.image.len())
+    }
+
     /// When the requests gathered become orders.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.close_at

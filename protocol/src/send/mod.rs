@@ -26,10 +26,11 @@ pub use share::{Class, RepairShare};
 
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, MESSAGE_BYTES_MAX, ROSTER_MAX, WINDOWED_GROUP_MAX,
+    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, ROSTER_MAX, WINDOWED_GROUP_MAX,
 };
 use crate::message::{self, EndReason, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::queue::Queue;
 use crate::time::{Duration, Time};
 use crate::tree::LEAF_BYTES;
 use crate::wire::{
@@ -649,6 +650,29 @@ impl Sender {
     /// The packet that `lane` must not go beyond, in packets since its start.
     pub fn lane_limit(&self, now: Time, lane: usize) -> u64 {
         self.window.limit(now, lane, &self.roster)
+    }
+
+    /// The queues, and what they may hold.
+    pub fn queues(&self) -> [Queue; 3] {
+        let (waiting, blocks) = self.ledger.waiting();
+        [
+            Queue {
+                name: "orders",
+                depth: self.orders.len(),
+                // Of each block one run of parity; sources come in runs.
+                bound: 2 * blocks + self.image_symbols() as usize / 2,
+            },
+            Queue {
+                name: "commands",
+                depth: self.outbox.len(),
+                bound: COMMANDS_MAX,
+            },
+            Queue {
+                name: "blocks asked for",
+                depth: waiting,
+                bound: blocks,
+            },
+        ]
     }
 
     /// When to call [`Sender::handle_timeout`] at the latest.

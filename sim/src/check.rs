@@ -1,0 +1,97 @@
+//! What must hold in every run, whatever goes wrong in it.
+
+use std::fmt;
+
+/// One thing that must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Nothing is installed that is not the signed image, byte for byte.
+    OnlyTheImage,
+    /// Nothing is put in place before its root is verified.
+    VerifiedFirst,
+    /// Once faults stop, every live receiver completes.
+    LiveComplete,
+    /// No parity symbol is sent twice while unsent parity remains.
+    FreshParity,
+    /// No repair is ordered beyond what a live receiver lacks.
+    NeededRepair,
+    /// Every queue stays within its bound.
+    BoundedQueue,
+    /// No receiver says more than its budget.
+    FeedbackBudget,
+    /// Nobody asks to be woken in the past, or never while work is left.
+    Wakeups,
+    /// The session comes to an end.
+    Ends,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rule::OnlyTheImage => "only the image is installed",
+            Rule::VerifiedFirst => "nothing is installed unverified",
+            Rule::LiveComplete => "live receivers complete",
+            Rule::FreshParity => "no parity is sent twice",
+            Rule::NeededRepair => "repairs are needed by somebody",
+            Rule::BoundedQueue => "queues stay within their bounds",
+            Rule::FeedbackBudget => "feedback stays within its budget",
+            Rule::Wakeups => "wakeups lie ahead",
+            Rule::Ends => "the session ends",
+        })
+    }
+}
+
+/// A rule that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// When, in nanoseconds from the start.
+    pub at_ns: u64,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.at_ns as f64 / 1e6;
+        write!(f, "{} at {ms:.3} ms: {}", self.rule, self.what)
+    }
+}
+
+/// Violations kept for the report; more of them say nothing new.
+const KEPT_MAX: usize = 20;
+
+/// Collects violations.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    pub violations: Vec<Violation>,
+    pub count: u64,
+}
+
+impl Checker {
+    /// `rule` did not hold.
+    pub(crate) fn violated(&mut self, rule: Rule, at_ns: u64, what: impl Into<String>) {
+        self.count += 1;
+        if self.violations.len() < KEPT_MAX {
+            self.violations.push(Violation {
+                rule,
+                at_ns,
+                what: what.into(),
+            });
+        }
+    }
+
+    /// `rule` must hold.
+    pub(crate) fn check(
+        &mut self,
+        holds: bool,
+        rule: Rule,
+        at_ns: u64,
+        what: impl FnOnce() -> String,
+    ) {
+        if !holds {
+            self.violated(rule, at_ns, what());
+        }
+    }
+}

@@ -1,0 +1,829 @@
+//! One receiver: the state machine, the socket and CPU before it, the disk
+//! behind it, and what happens to the device.
+
+use crate::check::{Checker, Rule};
+use crate::clock::Clock;
+use crate::draw::{below, chance, stream};
+use crate::image::Image;
+use crate::loss::LossProcess;
+use crate::packet::{Body, Origin, Packet, Payload};
+use crate::scenario::{Content, Direction, Fault, Scenario, Scope};
+use crate::sender::{Feedback, sender_address};
+use crate::socket::Socket;
+use crate::store::{OfferBytes, Store};
+use crate::trace::Trace;
+use crate::trunk::Trunk;
+use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::key::SigningKey;
+use linecast_protocol::message::Figures;
+use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use linecast_protocol::random::Random;
+use linecast_protocol::receive::{Event, Held, OfferKey, Receiver, SessionConfig, Verdict};
+use linecast_protocol::time::{Duration, Time};
+use linecast_protocol::tree;
+use linecast_protocol::wire::{CommandBody, Fti, Message};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+/// Packets that an ordinary socket buffer holds: 8 MiB of 2,304 bytes.
+const BUFFER_PACKETS: u32 = 3_640;
+/// Sync and rename of a staged image.
+const FINISH_NS: u64 = 2_000_000;
+/// What an attacker on the same network sends from.
+const STRANGER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 254, 0, 1)), 7600);
+
+/// What all nodes share.
+pub(crate) struct Surroundings<'a> {
+    pub scenario: &'a Scenario,
+    pub trunk: &'a Trunk,
+    /// Shapes of the sessions so far, by instance id.
+    pub shapes: &'a BTreeMap<u16, SessionShape>,
+    pub image: &'a Option<Arc<Image>>,
+}
+
+/// Whether the device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    /// Not started yet, or between a crash and the restart.
+    Down,
+    /// Running.
+    Up,
+    /// Its process has ended: the image is installed and told, or it failed.
+    Ended,
+    /// Switched off for good.
+    Gone,
+}
+
+/// A packet that has come to a socket.
+#[derive(Debug)]
+struct Arrived {
+    number: u64,
+    /// What it became on the way, if not what was sent.
+    altered: Option<Box<Packet>>,
+}
+
+/// What one receiver counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub messages: u64,
+    pub bytes: u64,
+    pub nacks_sent: u64,
+    pub nacks_suppressed: u64,
+    pub delivered: u64,
+}
+
+/// A receiver and its device.
+#[derive(Debug)]
+pub(crate) struct ReceiverNode {
+    index: u32,
+    address: SocketAddr,
+    config: SessionConfig,
+    machine: Receiver,
+    power: Power,
+    store: Option<Store>,
+    offer: OfferBytes,
+    clock: Clock,
+    loss: LossProcess,
+    random: Random,
+    subtree: u64,
+    down_ns: u64,
+    up_ns: u64,
+    cursor: u64,
+    /// Arrivals out of order, where the network jitters.
+    late: BinaryHeap<Reverse<(u64, u64)>>,
+    pending: Option<(u64, Arrived)>,
+    socket: Socket,
+    faults: Vec<(u64, Step)>,
+    due: u64,
+    finishing: Option<u64>,
+    pub verified_at: Option<u64>,
+    pub installed_at: Option<u64>,
+    announced_verified: bool,
+    rotten: bool,
+    pub failed: bool,
+    pub counts: Counts,
+    /// For each block, the symbols that had been sent when it was whole here.
+    pub whole_after: Vec<u32>,
+    pub trace: Trace,
+    message: Vec<u8>,
+}
+
+/// One thing that happens to a device.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Start,
+    Crash { disk_loss: f64 },
+    Leave,
+    Pause { until: u64 },
+    Jump { by: u64 },
+    DiskFull,
+    Rot,
+}
+
+impl ReceiverNode {
+    pub(crate) fn new(index: u32, scenario: &Scenario) -> ReceiverNode {
+        let mut random = stream(scenario.seed, 10_000 + u64::from(index));
+        let device = scenario.devices.iter().find(|d| d.receiver == index);
+        let buffer = device.map_or(BUFFER_PACKETS, |d| d.buffer_packets);
+        let mut key_seed = [0; 32];
+        key_seed[..4].copy_from_slice(&index.to_be_bytes());
+        key_seed[31] = 1;
+        let config = SessionConfig {
+            key: SigningKey::from_seed(key_seed),
+            node: 1000 + index,
+            name: format!("line-{index}"),
+            buffer_packets: buffer,
+            seed: random.next_u64(),
+        };
+        let half = scenario.rtt.as_nanos() as u64 / 2;
+        let offset = 1_000_000_000 + below(&mut random, 1 << 40);
+        let late = scenario.joins_late(index);
+        let blocks = ObjectLayout::new(
+            scenario.size_bytes,
+            scenario.symbol_bytes,
+            scenario.block_symbols,
+        )
+        .map_or(0, |layout| layout.blocks());
+        let address = Ipv4Addr::from(0x0A00_0002 + index);
+        let mut node = ReceiverNode {
+            index,
+            address: SocketAddr::from((address, 7600)),
+            machine: Receiver::new(config.clone()),
+            config,
+            power: if late { Power::Down } else { Power::Up },
+            store: None,
+            offer: OfferBytes::default(),
+            clock: Clock::new(offset, device.map_or(0, |d| d.drift_ppm)),
+            loss: LossProcess::new(scenario.own_loss(index), stream(scenario.seed, 100_000 + u64::from(index))),
+            random,
+            subtree: match scenario.network.subtrees {
+                0 => 0,
+                _ => 1 << scenario.subtree(index),
+            },
+            down_ns: half,
+            up_ns: half,
+            cursor: 0,
+            late: BinaryHeap::new(),
+            pending: None,
+            socket: Socket::new(buffer, device.map_or(0, |d| d.packets_per_s)),
+            faults: steps(index, scenario),
+            due: u64::MAX,
+            finishing: None,
+            verified_at: None,
+            installed_at: None,
+            announced_verified: false,
+            rotten: false,
+            failed: false,
+            counts: Counts::default(),
+            whole_after: vec![0; blocks as usize],
+            trace: Trace::default(),
+            message: Vec::new(),
+        };
+        node.faults.reverse();
+        node
+    }
+
+    /// Whether the device runs and is meant to get the image.
+    pub(crate) fn is_live(&self) -> bool {
+        self.power == Power::Up && !self.failed
+    }
+
+    /// Whether it should have the image when the session is over.
+    pub(crate) fn should_complete(&self) -> bool {
+        !matches!(self.power, Power::Gone) && !self.failed
+    }
+
+    /// Whether nothing more can happen to it by itself.
+    pub(crate) fn is_settled(&self) -> bool {
+        let ended = matches!(self.power, Power::Ended | Power::Gone);
+        ended && self.faults.is_empty()
+    }
+
+    /// Symbols that it lacks of a block: 0 once it can be restored.
+    pub(crate) fn lacking(&self, toi: u16, sbn: u32) -> u16 {
+        let session = self.machine.session();
+        let Some(blocks) = session.and_then(|session| session.blocks(toi)) else {
+            return u16::MAX;
+        };
+        blocks.lacking(sbn)
+    }
+
+    /// When something happens next without a packet.
+    pub(crate) fn next_event(&self) -> u64 {
+        let fault = self.faults.last().map_or(u64::MAX, |(at, _)| *at);
+        let late = self.late.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+        let pending = self.pending.as_ref().map_or(u64::MAX, |(at, _)| *at);
+        let own = if self.power == Power::Up {
+            self.due.min(self.finishing.unwrap_or(u64::MAX))
+        } else {
+            u64::MAX
+        };
+        fault.min(late).min(pending).min(own)
+    }
+
+    /// The oldest packet that it still needs.
+    pub(crate) fn oldest_needed(&self) -> u64 {
+        let late = self.late.iter().map(|Reverse((_, number))| *number).min();
+        let pending = self.pending.as_ref().map(|(_, arrived)| arrived.number);
+        late.into_iter().chain(pending).min().unwrap_or(u64::MAX).min(self.cursor)
+    }
+
+    /// Arrival of the next packet in the air, if it arrives before `end`.
+    pub(crate) fn next_arrival(&self, trunk: &Trunk) -> u64 {
+        trunk
+            .packet(self.cursor)
+            .map_or(u64::MAX, |packet| packet.at + self.down_ns)
+    }
+
+    /// Lives until `end`; what it says goes to `out`.
+    pub(crate) fn run(
+        &mut self,
+        end: u64,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        loop {
+            if self.pending.is_none() {
+                self.pending = self.arrive(end, around);
+            }
+            let packet_at = self.pending.as_ref().map_or(u64::MAX, |(at, _)| *at);
+            let own_at = self.next_own();
+            let fault_at = self.faults.last().map_or(u64::MAX, |(at, _)| *at);
+            let next = packet_at.min(own_at).min(fault_at);
+            if next >= end {
+                break;
+            }
+            if fault_at <= next {
+                if let Some((at, step)) = self.faults.pop() {
+                    self.happen(at, step, around, out, checker);
+                }
+            } else if packet_at <= own_at {
+                if let Some((at, arrived)) = self.pending.take() {
+                    self.receive(at, &arrived, around, out, checker);
+                }
+            } else {
+                self.own_event(own_at, around, out, checker);
+            }
+        }
+    }
+
+    fn next_own(&self) -> u64 {
+        if self.power != Power::Up {
+            return u64::MAX;
+        }
+        self.due.min(self.finishing.unwrap_or(u64::MAX))
+    }
+
+    /// The next packet that reaches the process before `end`.
+    fn arrive(&mut self, end: u64, around: &Surroundings<'_>) -> Option<(u64, Arrived)> {
+        let network = &around.scenario.network;
+        let straight = network.jitter.is_zero() && network.reorder == 0.0 && network.duplicate == 0.0;
+        loop {
+            let (arrival, number) = if straight {
+                let packet = around.trunk.packet(self.cursor)?;
+                let arrival = packet.at + self.down_ns;
+                if arrival >= end {
+                    return None;
+                }
+                self.cursor += 1;
+                if self.is_lost(packet, arrival, around) {
+                    continue;
+                }
+                (arrival, self.cursor - 1)
+            } else {
+                self.scatter(end, around);
+                let Reverse(first) = *self.late.peek()?;
+                if first.0 >= end {
+                    return None;
+                }
+                self.late.pop();
+                first
+            };
+            if self.power != Power::Up {
+                continue;
+            }
+            if let Some(at) = self.socket.accept(arrival) {
+                let altered = self.alter(number, around);
+                return Some((at, Arrived { number, altered }));
+            }
+        }
+    }
+
+    /// Draws the arrivals of the packets that left before `end`, in a network
+    /// that delays each by something else.
+    fn scatter(&mut self, end: u64, around: &Surroundings<'_>) {
+        let network = &around.scenario.network;
+        while let Some(packet) = around.trunk.packet(self.cursor)
+            && packet.at + self.down_ns < end
+        {
+            let arrival = packet.at + self.down_ns;
+            self.cursor += 1;
+            if self.is_lost(packet, arrival, around) {
+                continue;
+            }
+            let copies = 1 + u32::from(chance(&mut self.random, network.duplicate));
+            for _ in 0..copies {
+                let mut delay = self.random.within(network.jitter).as_nanos() as u64;
+                if chance(&mut self.random, network.reorder) {
+                    delay += below(&mut self.random, 2_000_000);
+                }
+                self.late.push(Reverse((arrival + delay, self.cursor - 1)));
+            }
+        }
+    }
+
+    fn is_lost(&mut self, packet: &Packet, arrival: u64, around: &Surroundings<'_>) -> bool {
+        let scenario = around.scenario;
+        let lost = self.loss.next() || packet.lost_in & self.subtree != 0;
+        if lost {
+            return true;
+        }
+        if !scenario.network.drops.is_empty()
+            && let Some((sbn, esi)) = packet.body.first_source()
+        {
+            let own = scenario.network.drops.iter();
+            let mut own = own.filter(|drop| drop.receiver == Some(self.index));
+            if own.any(|drop| (drop.sbn, drop.esi) == (sbn, esi)) {
+                return true;
+            }
+        }
+        !scenario.faults.is_empty() && self.is_cut(arrival, Direction::Down, scenario)
+    }
+
+    /// Whether an outage cuts this receiver's path at `at`.
+    fn is_cut(&self, at: u64, way: Direction, scenario: &Scenario) -> bool {
+        scenario.outages().any(|outage| {
+            let begins = outage.at.as_nanos() as u64;
+            let during = (begins..begins + outage.length.as_nanos() as u64).contains(&at);
+            let mine = match outage.scope {
+                Scope::All => true,
+                Scope::Receiver(receiver) => receiver == self.index,
+                Scope::Subtree(subtree) => self.subtree == 1 << subtree,
+            };
+            during && mine && (outage.direction == way || outage.direction == Direction::Both)
+        })
+    }
+
+    fn alter(&mut self, number: u64, around: &Surroundings<'_>) -> Option<Box<Packet>> {
+        if !chance(&mut self.random, around.scenario.network.flip) {
+            return None;
+        }
+        let mut packet = around.trunk.packet(number)?.clone();
+        crate::forgery::flip(&mut packet.body, &mut self.random);
+        Some(Box::new(packet))
+    }
+
+    fn receive(
+        &mut self,
+        at: u64,
+        arrived: &Arrived,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        let sent = around.trunk.packet(arrived.number);
+        let Some(packet) = arrived.altered.as_deref().or(sent) else {
+            return;
+        };
+        if self.power != Power::Up {
+            return;
+        }
+        self.counts.delivered += 1;
+        let now = self.clock.local(at);
+        let from = match packet.origin {
+            Origin::Sender => sender_address(),
+            Origin::Stranger => STRANGER,
+        };
+        match &packet.body {
+            Body::Data {
+                header,
+                len,
+                payload,
+            } => {
+                let mut header = *header;
+                if !around.scenario.suppression {
+                    header.sender.backoff = 0;
+                }
+                let verdict = self.machine.handle_data(now, from, &header, usize::from(*len));
+                self.trace.note(
+                    verdict_code(&verdict),
+                    at,
+                    u64::from(header.sequence) << 48
+                        | u64::from(header.toi) << 40
+                        | u64::from(header.id.sbn) << 16
+                        | u64::from(header.id.esi),
+                );
+                self.keep(at, &verdict, payload, packet, around);
+            }
+            Body::Message(bytes) => {
+                self.trace.note_bytes(8, at, &bytes[..bytes.len().min(16)]);
+                if let Ok(message) = Message::parse(bytes) {
+                    self.hear(now, from, message, around.scenario.suppression);
+                }
+            }
+        }
+        self.follow_up(at, around, out, checker);
+    }
+
+    fn hear(&mut self, now: Time, from: SocketAddr, message: Message<'_>, suppression: bool) {
+        if suppression {
+            self.machine.handle_message(now, from, &message);
+        } else if let Message::Command(mut command) = message {
+            command.sender.backoff = 0;
+            if !matches!(command.body, CommandBody::RepairAdv { .. }) {
+                let message = Message::Command(command);
+                self.machine.handle_message(now, from, &message);
+            }
+        }
+    }
+
+    fn keep(
+        &mut self,
+        at: u64,
+        verdict: &Verdict,
+        payload: &Payload,
+        packet: &Packet,
+        around: &Surroundings<'_>,
+    ) {
+        match *verdict {
+            Verdict::Keep { toi, id, held } => {
+                let Some(store) = &mut self.store else { return };
+                let Some(session) = self.machine.session_mut() else {
+                    return;
+                };
+                let Some(layout) = session.shape().layout(toi) else {
+                    return;
+                };
+                match id.parity_index() {
+                    None => {
+                        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
+                        store.keep_source(toi, index, payload);
+                    }
+                    Some(index) => store.keep_parity(toi, id.sbn, index, payload),
+                }
+                if held == Held::New {
+                    return;
+                }
+                if toi == IMAGE_TOI {
+                    self.whole_after[id.sbn as usize] = packet.ordinal;
+                }
+                if held == Held::Restorable
+                    && let Some(blocks) = session.blocks(toi)
+                {
+                    store.restore(toi, id.sbn, blocks);
+                    session.handle_restored(toi, id.sbn);
+                }
+            }
+            Verdict::Offer { key, fti, id, held } => {
+                self.offer.keep(id.esi, payload);
+                if held != Held::New {
+                    self.consider(at, key, fti, payload, around);
+                }
+            }
+            Verdict::Duplicate | Verdict::Refused(_) => {}
+        }
+    }
+
+    /// The session object of an offer is whole: follow it, or refuse it.
+    fn consider(
+        &mut self,
+        at: u64,
+        key: OfferKey,
+        fti: Fti,
+        payload: &Payload,
+        around: &Surroundings<'_>,
+    ) {
+        let shape = match around.scenario.content {
+            Content::Identities => {
+                let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
+                around.shapes.get(&key.sender.1).copied().filter(|_| genuine)
+            }
+            Content::Bytes => self.offered_shape(fti),
+        };
+        let Some(shape) = shape else {
+            return self.machine.refuse(key);
+        };
+        let store = self.store.get_or_insert_with(|| {
+            let truth = around.image.clone();
+            Store::new(shape, truth.filter(|_| around.scenario.content == Content::Bytes))
+        });
+        let (known, verified) = store.resume(&shape);
+        let now = self.clock.local(at);
+        self.finishing = None;
+        self.machine.follow(now, key, shape, known, verified.into_iter());
+    }
+
+    fn offered_shape(&mut self, fti: Fti) -> Option<SessionShape> {
+        let layout = ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        Image::accept(&self.offer.assemble(&layout)?)
+    }
+
+    /// Leaves, events, messages: what a packet or a timer leads to.
+    fn follow_up(
+        &mut self,
+        at: u64,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        let now = self.clock.local(at);
+        self.hash_leaves(now);
+        while let Some(event) = self.machine.poll_event() {
+            self.handle_event(at, event);
+        }
+        if self.power == Power::Up {
+            self.speak(at, around, out, checker);
+        }
+    }
+
+    fn hash_leaves(&mut self, now: Time) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        if session.leaf_list_complete() {
+            let matches = store.leaf_list_matches();
+            session.handle_leaf_list(now, matches);
+            if !matches {
+                let blocks = session.shape().leaves.map_or(0, |l| l.blocks());
+                (0..blocks).for_each(|sbn| {
+                    store.drop_parity(LEAVES_TOI, sbn);
+                });
+            }
+        }
+        while let Some(leaf) = self.machine.poll_leaf() {
+            let matches = store.leaf_matches(leaf);
+            let Some(session) = self.machine.session_mut() else {
+                return;
+            };
+            session.handle_leaf(now, leaf, matches);
+            if !matches {
+                let layout = session.shape().image;
+                let range = tree::leaf_range(layout.size(), leaf);
+                let touching = layout.symbols_touching(&range);
+                let (first, last) = (
+                    layout.locate(touching.start).0,
+                    layout.locate(touching.end - 1).0,
+                );
+                (first..=last).for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
+            }
+        }
+    }
+
+    fn handle_event(&mut self, at: u64, event: Event) {
+        self.trace.note(9, at, event_code(&event));
+        match event {
+            Event::Welcomed => {}
+            Event::Verified => {
+                self.announced_verified = true;
+                self.verified_at.get_or_insert(at);
+                if self.installed_at.is_some() {
+                    let now = self.clock.local(at);
+                    self.machine.finish(now, Figures::default(), None);
+                } else {
+                    self.finishing = Some(at + FINISH_NS);
+                }
+            }
+            // A receiver that has the image, or was told why it will not get
+            // it, ends. One that was interrupted waits for the next push.
+            Event::Ended(_) => {}
+            Event::Over { .. } => {
+                if self.installed_at.is_some() || self.failed {
+                    self.power = Power::Ended;
+                }
+            }
+        }
+    }
+
+    fn own_event(
+        &mut self,
+        at: u64,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        if self.finishing.is_some_and(|finish| finish <= at) {
+            self.finishing = None;
+            self.install(at, checker);
+        }
+        self.follow_up(at, around, out, checker);
+    }
+
+    /// Syncs, reads back, renames.
+    fn install(&mut self, at: u64, checker: &mut Checker) {
+        let now = self.clock.local(at);
+        let right = self.store.as_ref().is_some_and(Store::is_image);
+        let session = self.machine.session();
+        let all = session.and_then(|s| s.leaves()).is_none_or(|l| l.verified() == l.count());
+        checker.check(all && self.announced_verified, Rule::VerifiedFirst, at, || {
+            format!("receiver {} installs with leaves missing", self.index)
+        });
+        if !right && self.rotten {
+            // Reading back finds it.
+            self.failed = true;
+            let error = Some("read-back differs");
+            return self.machine.finish(now, Figures::default(), error);
+        }
+        checker.check(right, Rule::OnlyTheImage, at, || {
+            format!("receiver {} installed something else", self.index)
+        });
+        self.installed_at.get_or_insert(at);
+        self.trace.note(10, at, u64::from(self.index));
+        self.machine.finish(now, Figures::default(), None);
+    }
+
+    fn speak(
+        &mut self,
+        at: u64,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        let now = self.clock.local(at);
+        let mut due = self.machine.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            let mut message = std::mem::take(&mut self.message);
+            while self.machine.poll_transmit(now, &mut message).is_some() {
+                self.counts.messages += 1;
+                self.counts.bytes += message.len() as u64;
+                self.trace.note_bytes(11, at, &message);
+                let lost = chance(&mut self.random, around.scenario.network.feedback_loss)
+                    || self.is_cut(at, Direction::Up, around.scenario);
+                if !lost {
+                    let jitter = self.random.within(around.scenario.network.jitter);
+                    out.push(Feedback {
+                        at: at + self.up_ns + jitter.as_nanos() as u64,
+                        from: self.address,
+                        bytes: message.clone(),
+                    });
+                }
+            }
+            self.message = message;
+            while let Some(event) = self.machine.poll_event() {
+                self.handle_event(at, event);
+            }
+            due = self.machine.poll_timeout();
+            checker.check(due.is_none_or(|due| due > now), Rule::Wakeups, at, || {
+                format!("receiver {} wants to be woken at once", self.index)
+            });
+        }
+        let silent = due.is_none() && self.machine.session().is_some_and(|s| !s.is_over());
+        checker.check(!silent, Rule::Wakeups, at, || {
+            format!("receiver {} never wants to be woken", self.index)
+        });
+        self.due = due.map_or(u64::MAX, |due| self.clock.global(due).max(at + 1));
+    }
+
+    fn happen(
+        &mut self,
+        at: u64,
+        step: Step,
+        around: &Surroundings<'_>,
+        out: &mut Vec<Feedback>,
+        checker: &mut Checker,
+    ) {
+        if self.power == Power::Gone || (self.power == Power::Ended && !matches!(step, Step::Leave))
+        {
+            return;
+        }
+        match step {
+            Step::Start => {
+                self.power = Power::Up;
+                self.config.seed = self.random.next_u64();
+                self.machine = Receiver::new(self.config.clone());
+                self.due = u64::MAX;
+            }
+            Step::Crash { disk_loss } => {
+                self.note_counts();
+                self.power = Power::Down;
+                self.pending = None;
+                self.finishing = None;
+                self.announced_verified = false;
+                self.offer = OfferBytes::default();
+                self.socket.reset();
+                if let Some(store) = &mut self.store
+                    && self.installed_at.is_none()
+                {
+                    store.crash(&mut self.random, disk_loss);
+                }
+            }
+            Step::Leave => {
+                self.note_counts();
+                self.power = Power::Gone;
+            }
+            Step::Pause { until } => {
+                self.socket.hold(until);
+                self.due = self.due.max(until);
+                self.finishing = self.finishing.map(|finish| finish.max(until));
+            }
+            Step::Jump { by } => {
+                self.clock.jump(by);
+                self.follow_up(at, around, out, checker);
+            }
+            Step::DiskFull => {
+                if self.installed_at.is_none() && self.machine.session().is_some() {
+                    self.failed = true;
+                    self.finishing = None;
+                    let now = self.clock.local(at);
+                    self.machine.finish(now, Figures::default(), Some("disk full"));
+                    self.follow_up(at, around, out, checker);
+                }
+            }
+            Step::Rot => {
+                if let Some(store) = &mut self.store
+                    && self.installed_at.is_none()
+                {
+                    self.rotten = true;
+                    store.rot(&mut self.random);
+                }
+            }
+        }
+    }
+
+    /// Adds what the machine counted, before it goes or at the end.
+    pub(crate) fn note_counts(&mut self) {
+        if self.power != Power::Up && self.power != Power::Ended {
+            return;
+        }
+        if let Some(session) = self.machine.session() {
+            self.counts.nacks_sent += session.counters().nacks_sent;
+            self.counts.nacks_suppressed += session.nacks_suppressed();
+        }
+    }
+
+    /// Packets that its socket dropped, and the most that it held.
+    pub(crate) fn socket_figures(&self) -> (u32, usize) {
+        (self.socket.dropped, self.socket.depth_max)
+    }
+
+    pub(crate) fn machine(&self) -> &Receiver {
+        &self.machine
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+fn steps(index: u32, scenario: &Scenario) -> Vec<(u64, Step)> {
+    let mut steps = Vec::new();
+    let ns = |span: Duration| span.as_nanos() as u64;
+    for fault in &scenario.faults {
+        match *fault {
+            Fault::CrashReceiver {
+                receiver,
+                at,
+                down,
+                disk_loss,
+            } if receiver == index => {
+                steps.push((ns(at), Step::Crash { disk_loss }));
+                steps.push((ns(at + down), Step::Start));
+            }
+            Fault::LateJoin { receiver, at } if receiver == index => {
+                steps.push((ns(at), Step::Start));
+            }
+            Fault::Leave { receiver, at } if receiver == index => steps.push((ns(at), Step::Leave)),
+            Fault::Pause {
+                receiver,
+                at,
+                length,
+            } if receiver == index => {
+                let until = ns(at + length);
+                steps.push((ns(at), Step::Pause { until }));
+            }
+            Fault::Jump { receiver, at, by } if receiver == index => {
+                steps.push((ns(at), Step::Jump { by: ns(by) }));
+            }
+            Fault::DiskFull { receiver, at } if receiver == index => {
+                steps.push((ns(at), Step::DiskFull));
+            }
+            Fault::RotDisk { receiver, at } if receiver == index => {
+                steps.push((ns(at), Step::Rot));
+            }
+            _ => {}
+        }
+    }
+    steps.sort_by_key(|&(at, _)| at);
+    steps
+}
+
+fn verdict_code(verdict: &Verdict) -> u64 {
+    match verdict {
+        Verdict::Refused(_) => 20,
+        Verdict::Duplicate => 21,
+        Verdict::Offer { .. } => 22,
+        Verdict::Keep { held, .. } => 23 + *held as u64,
+    }
+}
+
+fn event_code(event: &Event) -> u64 {
+    match event {
+        Event::Welcomed => 1,
+        Event::Verified => 2,
+        Event::Ended(_) => 3,
+        Event::Over { finished } => 4 + u64::from(*finished),
+    }
+}
