@@ -149,6 +149,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             ..args.scenario()
         }
     };
+    if random && seeds.end - seeds.start == 1 && !args.json {
+        print_scenario(&scenario(seeds.start));
+    }
     let jobs = match args.many.jobs {
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -199,7 +202,12 @@ impl Args {
             rate_bps: self.rate,
             rtt: self.rtt,
             network: self.network(),
-            faults: self.disturbances.outage.map(Fault::Outage).into_iter().collect(),
+            faults: self
+                .disturbances
+                .outage
+                .map(Fault::Outage)
+                .into_iter()
+                .collect(),
             content: if self.real_bytes {
                 Content::Bytes
             } else {
@@ -287,12 +295,33 @@ fn print_json(report: &Report) {
     }
 }
 
+fn print_scenario(scenario: &Scenario) {
+    println!(
+        "{} receivers, {} bytes in symbols of {} and blocks of {}, {} lanes, {} bit/s, rtt {:?}, {:?}",
+        scenario.receivers,
+        scenario.size_bytes,
+        scenario.symbol_bytes,
+        scenario.block_symbols,
+        scenario.lanes,
+        scenario.rate_bps,
+        scenario.rtt,
+        scenario.content,
+    );
+    println!("{:?}", scenario.network);
+    let devices = scenario.devices.iter().map(|device| format!("{device:?}"));
+    let faults = scenario.faults.iter().map(|fault| format!("{fault:?}"));
+    devices.chain(faults).for_each(|line| println!("{line}"));
+}
+
 fn print_table(report: &Report) {
     let percent = |part: f64| format!("{:.3} %", part * 100.0);
     let overhead = |factor: Option<f64>| factor.map_or("-".into(), |f| format!("{f:.3}"));
     let completion = &report.completion_ms;
     let rows = [
-        ("completed", format!("{} of {}", report.completed, report.receivers)),
+        (
+            "completed",
+            format!("{} of {}", report.completed, report.receivers),
+        ),
         ("violations", report.violations.to_string()),
         ("expansion", format!("{:.4}", report.expansion)),
         (
@@ -331,13 +360,19 @@ fn print_table(report: &Report) {
                 completion.p50, completion.p99, completion.max, report.ideal_send_ms
             ),
         ),
-        ("trace", format!("{} (seed {})", report.trace_hash, report.seed)),
+        (
+            "trace",
+            format!("{} (seed {})", report.trace_hash, report.seed),
+        ),
     ];
     for (name, value) in rows {
         println!("{name:<16} {value}");
     }
     for queue in &report.queues {
-        println!("queue            {}: {} of {}", queue.name, queue.depth, queue.bound);
+        println!(
+            "queue            {}: {} of {}",
+            queue.name, queue.depth, queue.bound
+        );
     }
 }
 
@@ -361,7 +396,12 @@ fn print_summary(reports: &[Report]) {
         let mut values: Vec<f64> = reports.iter().map(figure).collect();
         values.sort_by(f64::total_cmp);
         let at = |share: f64| values[((values.len() as f64 * share).ceil() as usize).max(1) - 1];
-        println!("{name:<30} {:>10.4} {:>10.4} {:>10.4}", at(0.5), at(0.99), at(1.0));
+        println!(
+            "{name:<30} {:>10.4} {:>10.4} {:>10.4}",
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
     }
     let lacking = reports.iter().filter(|r| r.completed < r.receivers).count();
     println!("{} runs, {lacking} incomplete", reports.len());
@@ -378,12 +418,17 @@ fn pair<'a>(text: &'a str, separator: &str, form: &str) -> Result<(&'a str, &'a 
 
 fn outliers(text: &str) -> Result<(u32, f64), String> {
     let (count, percent) = pair(text, ":", "N:PERCENT")?;
-    let count = count.parse().map_err(|error| format!("{count:?}: {error}"))?;
+    let count = count
+        .parse()
+        .map_err(|error| format!("{count:?}: {error}"))?;
     Ok((count, share(percent).map_err(|error| error.to_string())?))
 }
 
 fn drop_of(text: &str) -> Result<Drop, String> {
-    let number = |text: &str| text.parse::<u32>().map_err(|error| format!("{text:?}: {error}"));
+    let number = |text: &str| {
+        text.parse::<u32>()
+            .map_err(|error| format!("{text:?}: {error}"))
+    };
     let (receiver, symbol) = match text.split_once('@') {
         Some((receiver, symbol)) => (Some(number(receiver)?), symbol),
         None => (None, text),
@@ -417,7 +462,10 @@ fn outage(text: &str) -> Result<Outage, String> {
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (first, end) = pair(text, "..", "A..B")?;
-    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|error| format!("{text:?}: {error}"))
+    };
     let (first, end) = (number(first)?, number(end)?);
     if first >= end {
         return Err(format!("A below B expected, got {text}"));

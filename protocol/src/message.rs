@@ -210,7 +210,7 @@ impl Status {
     }
 }
 
-/// Why a session ended before everyone had the image.
+/// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EndReason {
@@ -220,6 +220,8 @@ pub enum EndReason {
     ImageChanged = 2,
     /// The sender's deadline passed: keep what is staged.
     Deadline = 3,
+    /// Nobody is waited for any more.
+    Finished = 4,
 }
 
 /// The content of CMD(APPLICATION).
@@ -228,8 +230,8 @@ pub enum Notice<'a> {
     /// Registrations that were heard: entries of a key's first 8 bytes and the
     /// node id that its owner shall use.
     Welcome(&'a [u8]),
-    /// The session ends early; signed with the session key over reason and
-    /// session.
+    /// The session ends; signed with the session key over reason and session.
+    /// CMD(EOT), which anybody can forge, means nothing to a receiver of ours.
     End {
         /// Why.
         reason: EndReason,
@@ -253,6 +255,7 @@ impl<'a> Notice<'a> {
                     1 => EndReason::Interrupted,
                     2 => EndReason::ImageChanged,
                     3 => EndReason::Deadline,
+                    4 => EndReason::Finished,
                     _ => return None,
                 };
                 let signature = signature.first_chunk().filter(|_| signature.len() == 64)?;

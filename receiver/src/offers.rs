@@ -68,11 +68,15 @@ impl OfferBytes {
     }
 
     fn offer(&mut self, key: OfferKey, fti: Fti) -> Option<&mut Collected> {
-        if let Some(at) = self.0.iter().position(|offer| offer.key == key) {
-            return self.0.get_mut(at);
-        }
         let layout =
             ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        let known = self.0.iter().position(|offer| offer.key == key);
+        match known {
+            Some(at) if self.0[at].layout == layout => return self.0.get_mut(at),
+            // The machine has begun anew, with other sizes.
+            Some(at) => _ = self.0.remove(at),
+            None => {}
+        }
         if self.0.len() >= OFFERS_MAX {
             self.0.remove(0);
         }

@@ -339,7 +339,7 @@ impl<'a> Reception<'a> {
                     self.verified_bytes(),
                 ));
             }
-            Event::Over { .. } => {
+            Event::Ended(EndReason::Finished) | Event::Over { .. } => {
                 if self.ended_at.is_none() {
                     let bytes = self.verified_bytes();
                     return Err(ReceiveError::SenderGone("ended the session", bytes));

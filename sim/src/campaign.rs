@@ -25,6 +25,7 @@ pub fn random_scenario(seed: u64) -> Scenario {
     let receivers = 1 + below(random, most) as u32;
     let longest = Duration::from_micros(pick(random, &[200, 1_000, 5_000, 20_000, 100_000]));
     let rtt = between(random, longest / 2, longest);
+    let rate_bps = pick(random, &[10_000_000, 100_000_000, 1_000_000_000]);
     let mut scenario = Scenario {
         seed,
         receivers,
@@ -32,9 +33,9 @@ pub fn random_scenario(seed: u64) -> Scenario {
         symbol_bytes: pick(random, &[64, 256, 1408, 1408, 1408]),
         block_symbols: pick(random, &[1, 8, 32, 64, 128, 512]),
         lanes: pick(random, &[1, 1, 1, 2, 4]),
-        rate_bps: pick(random, &[10_000_000, 100_000_000, 1_000_000_000]),
+        rate_bps,
         rtt,
-        network: network(random, receivers),
+        network: network(random, receivers, rate_bps),
         devices: Vec::new(),
         faults: Vec::new(),
         content: if chance(random, 0.1) {
@@ -44,7 +45,7 @@ pub fn random_scenario(seed: u64) -> Scenario {
         },
         suppression: true,
         stall_timeout: Duration::from_secs(20),
-        wait: Duration::from_secs(5),
+        wait: Duration::from_secs(30),
         limit: Duration::from_secs(300),
     };
     limit_blocks(&mut scenario);
@@ -121,7 +122,7 @@ fn loss(random: &mut Random) -> LossModel {
     }
 }
 
-fn network(random: &mut Random, receivers: u32) -> Network {
+fn network(random: &mut Random, receivers: u32, rate_bps: u64) -> Network {
     let mut network = Network::default();
     if chance(random, 0.7) {
         network.loss = loss(random);
@@ -149,11 +150,11 @@ fn network(random: &mut Random, receivers: u32) -> Network {
         network.duplicate = pick(random, &[0.001, 0.05]);
     }
     if chance(random, 0.1) {
-        network.flip = pick(random, &[0.000_1, 0.002]);
+        network.flip = pick(random, &[0.000_001, 0.000_02]);
     }
     if chance(random, 0.1) {
         network.bottleneck = Some(Bottleneck {
-            rate_bps: pick(random, &[9_000_000, 90_000_000, 900_000_000]),
+            rate_bps: rate_bps / 100 * pick(random, &[60, 90, 99]),
             queue_bytes: pick(random, &[16 * KIB, 128 * KIB, 1024 * KIB]),
         });
     }

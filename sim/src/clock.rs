@@ -62,7 +62,10 @@ mod tests {
             let clock = Clock::new(5_000_000_000, drift);
             for t in [0, 1, 999_999, 123_456_789_012] {
                 let back = clock.global(clock.local(t));
-                assert!(back <= t && clock.local(back) == clock.local(t), "{drift} {t}");
+                assert!(
+                    back <= t && clock.local(back) == clock.local(t),
+                    "{drift} {t}"
+                );
             }
         }
     }

@@ -180,7 +180,9 @@ impl Attacker {
                 bytes
             }
             1 => forged_nack(&old, random),
-            _ => (0..below(random, 80)).map(|_| random.next_u64() as u8).collect(),
+            _ => (0..below(random, 80))
+                .map(|_| random.next_u64() as u8)
+                .collect(),
         };
         let from = if below(random, 2) == 0 {
             old.from

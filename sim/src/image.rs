@@ -191,7 +191,9 @@ impl Objects {
         let mut symbols = Vec::new();
         let sources = block.chunks(layout.symbol_bytes().into());
         encoder
-            .parity(sources, 0..end.into(), |_, symbol| symbols.push(symbol.into()))
+            .parity(sources, 0..end.into(), |_, symbol| {
+                symbols.push(symbol.into())
+            })
             .expect("blocks and parity are within the codec's limits");
         self.parity.insert((toi, sbn), symbols);
     }

@@ -168,9 +168,9 @@ impl Lanes {
     ) {
         let count = self.lanes.len() as u64;
         let lane = &mut self.lanes[at];
-        let Some(class) =
-            lane.share
-                .choose(!lane.first.is_empty(), false, !lane.repair.is_empty())
+        let Some(class) = lane
+            .share
+            .choose(!lane.first.is_empty(), false, !lane.repair.is_empty())
         else {
             return;
         };

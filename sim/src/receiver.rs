@@ -14,7 +14,8 @@ use crate::store::{OfferBytes, Store};
 use crate::trace::Trace;
 use crate::trunk::Trunk;
 use linecast_protocol::geometry::ObjectLayout;
-use linecast_protocol::key::SigningKey;
+use linecast_protocol::key::{PublicKey, SigningKey};
+use linecast_protocol::limits::WINDOW_PACKETS;
 use linecast_protocol::message::Figures;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::random::Random;
@@ -109,6 +110,8 @@ pub(crate) struct ReceiverNode {
     pub whole_after: Vec<u32>,
     pub trace: Trace,
     message: Vec<u8>,
+    /// When its process was started.
+    pub up_at: u64,
 }
 
 /// One thing that happens to a device.
@@ -157,7 +160,10 @@ impl ReceiverNode {
             store: None,
             offer: OfferBytes::default(),
             clock: Clock::new(offset, device.map_or(0, |d| d.drift_ppm)),
-            loss: LossProcess::new(scenario.own_loss(index), stream(scenario.seed, 100_000 + u64::from(index))),
+            loss: LossProcess::new(
+                scenario.own_loss(index),
+                stream(scenario.seed, 100_000 + u64::from(index)),
+            ),
             random,
             subtree: match scenario.network.subtrees {
                 0 => 0,
@@ -181,6 +187,7 @@ impl ReceiverNode {
             whole_after: vec![0; blocks as usize],
             trace: Trace::default(),
             message: Vec::new(),
+            up_at: 0,
         };
         node.faults.reverse();
         node
@@ -228,7 +235,11 @@ impl ReceiverNode {
     pub(crate) fn oldest_needed(&self) -> u64 {
         let late = self.late.iter().map(|Reverse((_, number))| *number).min();
         let pending = self.pending.as_ref().map(|(_, arrived)| arrived.number);
-        late.into_iter().chain(pending).min().unwrap_or(u64::MAX).min(self.cursor)
+        late.into_iter()
+            .chain(pending)
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(self.cursor)
     }
 
     /// Arrival of the next packet in the air, if it arrives before `end`.
@@ -281,7 +292,8 @@ impl ReceiverNode {
     /// The next packet that reaches the process before `end`.
     fn arrive(&mut self, end: u64, around: &Surroundings<'_>) -> Option<(u64, Arrived)> {
         let network = &around.scenario.network;
-        let straight = network.jitter.is_zero() && network.reorder == 0.0 && network.duplicate == 0.0;
+        let straight =
+            network.jitter.is_zero() && network.reorder == 0.0 && network.duplicate == 0.0;
         loop {
             let (arrival, number) = if straight {
                 let packet = around.trunk.packet(self.cursor)?;
@@ -408,7 +420,9 @@ impl ReceiverNode {
                 if !around.scenario.suppression {
                     header.sender.backoff = 0;
                 }
-                let verdict = self.machine.handle_data(now, from, &header, usize::from(*len));
+                let verdict = self
+                    .machine
+                    .handle_data(now, from, &header, usize::from(*len));
                 self.trace.note(
                     verdict_code(&verdict),
                     at,
@@ -500,7 +514,11 @@ impl ReceiverNode {
         let shape = match around.scenario.content {
             Content::Identities => {
                 let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
-                around.shapes.get(&key.sender.1).copied().filter(|_| genuine)
+                around
+                    .shapes
+                    .get(&key.sender.1)
+                    .copied()
+                    .filter(|_| genuine)
             }
             Content::Bytes => self.offered_shape(fti),
         };
@@ -509,16 +527,21 @@ impl ReceiverNode {
         };
         let store = self.store.get_or_insert_with(|| {
             let truth = around.image.clone();
-            Store::new(shape, truth.filter(|_| around.scenario.content == Content::Bytes))
+            Store::new(
+                shape,
+                truth.filter(|_| around.scenario.content == Content::Bytes),
+            )
         });
         let (known, verified) = store.resume(&shape);
         let now = self.clock.local(at);
         self.finishing = None;
-        self.machine.follow(now, key, shape, known, verified.into_iter());
+        self.machine
+            .follow(now, key, shape, known, verified.into_iter());
     }
 
     fn offered_shape(&mut self, fti: Fti) -> Option<SessionShape> {
-        let layout = ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        let layout =
+            ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
         Image::accept(&self.offer.assemble(&layout)?)
     }
 
@@ -617,10 +640,15 @@ impl ReceiverNode {
         let now = self.clock.local(at);
         let right = self.store.as_ref().is_some_and(Store::is_image);
         let session = self.machine.session();
-        let all = session.and_then(|s| s.leaves()).is_none_or(|l| l.verified() == l.count());
-        checker.check(all && self.announced_verified, Rule::VerifiedFirst, at, || {
-            format!("receiver {} installs with leaves missing", self.index)
-        });
+        let all = session
+            .and_then(|s| s.leaves())
+            .is_none_or(|l| l.verified() == l.count());
+        checker.check(
+            all && self.announced_verified,
+            Rule::VerifiedFirst,
+            at,
+            || format!("receiver {} installs with leaves missing", self.index),
+        );
         if !right && self.rotten {
             // Reading back finds it.
             self.failed = true;
@@ -692,6 +720,7 @@ impl ReceiverNode {
         match step {
             Step::Start => {
                 self.power = Power::Up;
+                self.up_at = at;
                 self.config.seed = self.random.next_u64();
                 self.machine = Receiver::new(self.config.clone());
                 self.due = u64::MAX;
@@ -728,7 +757,8 @@ impl ReceiverNode {
                     self.failed = true;
                     self.finishing = None;
                     let now = self.clock.local(at);
-                    self.machine.finish(now, Figures::default(), Some("disk full"));
+                    self.machine
+                        .finish(now, Figures::default(), Some("disk full"));
                     self.follow_up(at, around, out, checker);
                 }
             }
@@ -757,6 +787,32 @@ impl ReceiverNode {
     /// Packets that its socket dropped, and the most that it held.
     pub(crate) fn socket_figures(&self) -> (u32, usize) {
         (self.socket.dropped, self.socket.depth_max)
+    }
+
+    /// Packets after which it reports again, in a small group.
+    pub(crate) fn report_packets(&self) -> u64 {
+        (WINDOW_PACKETS.min(self.config.buffer_packets.into()) / 8).max(1)
+    }
+
+    /// Where it stands, for a complaint.
+    pub(crate) fn standing(&self) -> String {
+        let Some(session) = self.machine.session() else {
+            return format!("{}: {:?}, no session", self.index, self.power);
+        };
+        let leaves = session
+            .leaves()
+            .map_or((0, 0), |l| (l.verified(), l.count()));
+        let open = session.blocks(IMAGE_TOI).map_or(0, |blocks| blocks.open());
+        let over = if session.is_over() { ", over" } else { "" };
+        format!(
+            "{}: {:?}, {} of {} leaves, {open} blocks open{over}",
+            self.index, self.power, leaves.0, leaves.1
+        )
+    }
+
+    /// Its public key.
+    pub(crate) fn key(&self) -> PublicKey {
+        self.config.key.public()
     }
 
     pub(crate) fn machine(&self) -> &Receiver {

@@ -110,7 +110,10 @@ impl Completion {
         let at = |share: f64| {
             let last = values.len().saturating_sub(1);
             let index = libm::ceil(values.len() as f64 * share) as usize;
-            values.get(index.saturating_sub(1).min(last)).copied().unwrap_or(0.0)
+            values
+                .get(index.saturating_sub(1).min(last))
+                .copied()
+                .unwrap_or(0.0)
         };
         Completion {
             p50: at(0.5),
@@ -168,7 +171,10 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_occurred() {
         let completion = Completion::of((1..=100).map(f64::from).collect());
-        assert_eq!((completion.p50, completion.p99, completion.max), (50.0, 99.0, 100.0));
+        assert_eq!(
+            (completion.p50, completion.p99, completion.max),
+            (50.0, 99.0, 100.0)
+        );
         assert_eq!(Completion::of(vec![3.0]).p99, 3.0);
         assert_eq!(Completion::of(Vec::new()), Completion::default());
     }

@@ -369,7 +369,12 @@ impl Scenario {
         range("symbol bytes modulo 64", 0.0, 0.0, odd)?;
         range("size (bytes)", 0.0, 256e9, self.size_bytes as f64)?;
         range("rtt (s)", 20e-6, 10.0, self.rtt.as_secs_f64())?;
-        range("subtrees", 0.0, SUBTREES_MAX.into(), self.network.subtrees.into())?;
+        range(
+            "subtrees",
+            0.0,
+            SUBTREES_MAX.into(),
+            self.network.subtrees.into(),
+        )?;
         let network = &self.network;
         for (what, share) in [
             ("feedback loss", network.feedback_loss),
@@ -386,7 +391,12 @@ impl Scenario {
         }
         for device in &self.devices {
             range("buffer (packets)", 64.0, 1e9, device.buffer_packets.into())?;
-            range("clock drift (ppm)", -1000.0, 1000.0, device.drift_ppm.into())?;
+            range(
+                "clock drift (ppm)",
+                -1000.0,
+                1000.0,
+                device.drift_ppm.into(),
+            )?;
         }
         ObjectLayout::new(self.size_bytes, self.symbol_bytes, self.block_symbols)?;
         Ok(())
@@ -394,9 +404,9 @@ impl Scenario {
 
     /// Whether a receiver is started only after the push has begun.
     pub(crate) fn joins_late(&self, receiver: u32) -> bool {
-        self.faults
-            .iter()
-            .any(|fault| matches!(fault, Fault::LateJoin { receiver: late, .. } if *late == receiver))
+        self.faults.iter().any(
+            |fault| matches!(fault, Fault::LateJoin { receiver: late, .. } if *late == receiver),
+        )
     }
 
     /// Every outage.
@@ -433,7 +443,9 @@ impl Scenario {
         if shared || disturbed {
             return None;
         }
-        let outliers = network.outliers.map_or(0, |(count, _)| count.min(self.receivers));
+        let outliers = network
+            .outliers
+            .map_or(0, |(count, _)| count.min(self.receivers));
         let rest = self.receivers - outliers;
         let own = |receiver| match self.own_loss(receiver) {
             LossModel::None => Some(0.0),

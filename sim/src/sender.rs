@@ -10,11 +10,9 @@ use crate::receiver::ReceiverNode;
 use crate::scenario::{Content, Scenario};
 use crate::trace::Trace;
 use crate::trunk::Departure;
-use linecast_protocol::key::SigningKey;
+use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::offer::SESSION_TOI;
-use linecast_protocol::send::{
-    Control, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
-};
+use linecast_protocol::send::{Control, Order, Phase, RateControl, Sender, SenderConfig, Transmit};
 use linecast_protocol::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -61,13 +59,18 @@ pub(crate) struct SenderNode {
     pub repair_orders: u64,
     pub heard: Heard,
     pub data_started: Option<u64>,
+    /// When the newest session began to end.
+    pub ending_at: Option<u64>,
     pub trace: Trace,
     check_need: bool,
+    expected: usize,
 }
 
 impl std::fmt::Debug for Objects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Objects").field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("Objects")
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,8 +98,10 @@ impl SenderNode {
             repair_orders: 0,
             heard: Heard::default(),
             data_started: None,
+            ending_at: None,
             trace: Trace::default(),
             check_need: checks_need(scenario),
+            expected: 0,
         };
         node.start(0, scenario, image);
         node
@@ -105,17 +110,19 @@ impl SenderNode {
     /// Starts a push: the first, or one after a crash.
     pub(crate) fn start(&mut self, now: u64, scenario: &Scenario, image: Option<Arc<Image>>) {
         self.session += 1;
+        self.ending_at = None;
         self.objects = objects(scenario, self.session, image);
         let totals = self.lanes.totals;
         self.lanes = Lanes::new(scenario.lanes, self.instance_id());
         self.lanes.totals = totals;
         let here = |receiver: &u32| !scenario.joins_late(*receiver);
+        self.expected = (0..scenario.receivers).filter(here).count().max(1);
         let config = SenderConfig {
             source_id: SOURCE_ID,
             instance_id: self.instance_id(),
             shape: self.objects.shape,
             session_key: SigningKey::from_seed(SESSION_KEY_SEED),
-            receivers: Some((0..scenario.receivers).filter(here).count().max(1)),
+            receivers: Some(self.expected),
             roster: Vec::new(),
             wait: scenario.wait,
             settle: Duration::from_millis(300),
@@ -146,7 +153,22 @@ impl SenderNode {
 
     /// Whether nothing more will come from this sender.
     pub(crate) fn is_done(&self) -> bool {
-        self.machine.as_ref().is_none_or(|m| m.phase() == Phase::Done)
+        self.machine
+            .as_ref()
+            .is_none_or(|m| m.phase() == Phase::Done)
+    }
+
+    /// Whether the newest session has heard of this receiver.
+    pub(crate) fn knows(&self, key: &PublicKey) -> bool {
+        let members = self.machine.iter().flat_map(|m| m.roster().members());
+        members.into_iter().any(|member| member.key == *key)
+    }
+
+    /// Whether as many receivers have come as the sender waits for.
+    pub(crate) fn has_all(&self) -> bool {
+        self.machine
+            .as_ref()
+            .is_some_and(|m| m.roster().heard() >= self.expected)
     }
 
     /// When something happens next.
@@ -246,6 +268,9 @@ impl SenderNode {
         if self.data_started.is_none() && machine.data_started().is_some() {
             self.data_started = Some(now);
         }
+        if machine.phase() >= Phase::Ending {
+            self.ending_at.get_or_insert(now);
+        }
         self.control = Some(machine.control());
         self.note_due(now, &machine, checker);
         for queue in machine.queues() {
@@ -260,11 +285,17 @@ impl SenderNode {
         let done = machine.phase() == Phase::Done;
         let due = machine.poll_timeout();
         checker.check(done || due.is_some(), Rule::Wakeups, now, || {
-            format!("the sender never wants to be woken in {:?}", machine.phase())
+            format!(
+                "the sender never wants to be woken in {:?}",
+                machine.phase()
+            )
         });
         self.due = due.map_or(u64::MAX, |due| self.clock.global(due));
         checker.check(self.due > now, Rule::Wakeups, now, || {
-            format!("the sender wants to be woken at once in {:?}", machine.phase())
+            format!(
+                "the sender wants to be woken at once in {:?}",
+                machine.phase()
+            )
         });
     }
 
@@ -277,7 +308,11 @@ impl SenderNode {
             return;
         }
         let bytes = feedback.bytes.len() as u64;
-        if feedback.bytes.first().is_some_and(|byte| byte & 15 == TYPE_NACK) {
+        if feedback
+            .bytes
+            .first()
+            .is_some_and(|byte| byte & 15 == TYPE_NACK)
+        {
             self.heard.nacks += after.nacks_heard - before.nacks_heard;
             self.heard.nack_bytes += bytes;
         } else {
@@ -295,7 +330,8 @@ impl SenderNode {
         let Order::Repair(order) = order else { return };
         *self.rounds.entry((order.toi, order.sbn)).or_default() += 1;
         self.repair_orders += 1;
-        let word = u64::from(order.sbn) << 32 | u64::from(order.first) << 16 | u64::from(order.count);
+        let word =
+            u64::from(order.sbn) << 32 | u64::from(order.first) << 16 | u64::from(order.count);
         self.trace.note(3, now, word);
         if !self.check_need {
             return;
@@ -363,15 +399,27 @@ fn objects(scenario: &Scenario, session: u32, image: Option<Arc<Image>>) -> Obje
         scenario.lanes,
     );
     let real = image.filter(|_| scenario.content == Content::Bytes);
-    Objects::new(session, geometry, real, &SigningKey::from_seed(SESSION_KEY_SEED))
+    Objects::new(
+        session,
+        geometry,
+        real,
+        &SigningKey::from_seed(SESSION_KEY_SEED),
+    )
 }
 
-/// Whether a repair can only be ordered for what somebody lacks at that moment:
-/// symbols that come late, or requests that somebody forges, make a request
-/// greater than the need.
+/// Whether a repair can only be ordered for what somebody lacks at that moment.
+/// Symbols that come late, or wait in a queue longer than a round trip, and
+/// requests that somebody forges, make a request greater than the need.
 fn checks_need(scenario: &Scenario) -> bool {
     let network = &scenario.network;
     let late = network.jitter > Duration::ZERO || network.reorder > 0.0 || network.flip > 0.0;
-    let disturbed = scenario.faults.iter().any(|fault| fault.disturbs_requests());
-    !late && !disturbed
+    let disturbed = scenario
+        .faults
+        .iter()
+        .any(|fault| fault.disturbs_requests());
+    let slow = scenario
+        .devices
+        .iter()
+        .any(|device| device.packets_per_s > 0);
+    !late && !disturbed && !slow && network.bottleneck.is_none()
 }

@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn a_slow_reader_drops_what_its_buffer_does_not_hold() {
         let mut socket = Socket::new(100, 1_000);
-        let taken = (0..1_000u64).filter_map(|n| socket.accept(n * 1_000)).count();
+        let taken = (0..1_000u64)
+            .filter_map(|n| socket.accept(n * 1_000))
+            .count();
         assert!((100..=102).contains(&taken), "{taken}");
         assert_eq!(socket.dropped as usize, 1_000 - taken);
         assert_eq!(socket.accept(10_000_000_000), Some(10_000_000_000));

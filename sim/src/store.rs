@@ -84,11 +84,8 @@ impl Store {
         let range = tree::leaf_range(size, leaf);
         let matches = match (&self.image, &self.leaf_list, &self.truth) {
             (Symbols::Bytes { data, .. }, list, Some(_)) => {
-                let got = tree::leaf_hash(
-                    size,
-                    leaf,
-                    &data[range.start as usize..range.end as usize],
-                );
+                let got =
+                    tree::leaf_hash(size, leaf, &data[range.start as usize..range.end as usize]);
                 let wanted = match list {
                     Symbols::Bytes { data, .. } if self.shape.leaves.is_some() => {
                         data[leaf as usize * 32..][..32].to_vec()

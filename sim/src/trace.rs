@@ -17,7 +17,9 @@ impl Trace {
     pub(crate) fn note(&mut self, kind: u64, at: u64, what: u64) {
         let mut x = self.0 ^ at.wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         x = (x ^ (x >> 29)).wrapping_add(what.wrapping_mul(0xC4CE_B9FE_1A85_EC53));
-        self.0 = (x ^ kind).wrapping_mul(0xBF58_476D_1CE4_E5B9).rotate_left(23);
+        self.0 = (x ^ kind)
+            .wrapping_mul(0xBF58_476D_1CE4_E5B9)
+            .rotate_left(23);
     }
 
     /// Takes a message.

@@ -60,7 +60,8 @@ pub(crate) struct Trunk {
 impl Trunk {
     pub(crate) fn new(scenario: &Scenario) -> Trunk {
         let network = &scenario.network;
-        let subtree = |n: u64| LossProcess::new(network.subtree_loss, stream(scenario.seed, 2_000 + n));
+        let subtree =
+            |n: u64| LossProcess::new(network.subtree_loss, stream(scenario.seed, 2_000 + n));
         let shared = network.drops.iter().filter(|drop| drop.receiver.is_none());
         Trunk {
             loss: LossProcess::new(network.trunk_loss, stream(scenario.seed, 1_999)),

@@ -69,7 +69,10 @@ impl<'a> World<'a> {
             .iter()
             .any(|fault| matches!(fault, Fault::Forge { .. } | Fault::Replay { .. }));
         let sender = SenderNode::new(scenario, image.clone());
-        let ends = scenario.faults.iter().map(|fault| fault.end().as_nanos() as u64);
+        let ends = scenario
+            .faults
+            .iter()
+            .map(|fault| fault.end().as_nanos() as u64);
         World {
             now: 0,
             shapes: BTreeMap::from([(sender.instance_id(), sender.objects.shape)]),
@@ -148,11 +151,17 @@ impl<'a> World<'a> {
 
     /// Everybody lives until `end`.
     fn step(&mut self, end: u64) {
-        self.sender
-            .run(end, &self.receivers, &mut self.departures, &mut self.checker);
+        self.sender.run(
+            end,
+            &self.receivers,
+            &mut self.departures,
+            &mut self.checker,
+        );
         // Lanes number their packets on their own; the wire has one order.
         self.departures.sort_by_key(|departure| departure.at);
-        let leaving = self.departures.partition_point(|departure| departure.at < end);
+        let leaving = self
+            .departures
+            .partition_point(|departure| departure.at < end);
         for departure in self.departures.drain(..leaving) {
             if let Some(attacker) = &mut self.attacker {
                 attacker.overhear(&departure);
@@ -171,7 +180,8 @@ impl<'a> World<'a> {
         self.deliver_feedback();
         self.watch_queues();
         let needed = self.receivers.iter().map(ReceiverNode::oldest_needed).min();
-        self.trunk.forget_before(needed.unwrap_or(u64::MAX).min(self.trunk.end()));
+        self.trunk
+            .forget_before(needed.unwrap_or(u64::MAX).min(self.trunk.end()));
         self.now = end;
     }
 
@@ -180,7 +190,9 @@ impl<'a> World<'a> {
             return;
         }
         if let Some(attacker) = &mut self.attacker {
-            self.feedback.iter().for_each(|f| attacker.overhear_feedback(f));
+            self.feedback
+                .iter()
+                .for_each(|f| attacker.overhear_feedback(f));
         }
         self.sender.inbox.extend(self.feedback.drain(..));
         let waiting = self.sender.inbox.make_contiguous();
@@ -194,8 +206,11 @@ impl<'a> World<'a> {
         }
         for receiver in &self.receivers {
             for queue in receiver.machine().queues() {
-                self.checker
-                    .check(queue.depth <= queue.bound, Rule::BoundedQueue, self.now, || {
+                self.checker.check(
+                    queue.depth <= queue.bound,
+                    Rule::BoundedQueue,
+                    self.now,
+                    || {
                         format!(
                             "receiver {}: {} {} of {}",
                             receiver.index(),
@@ -203,7 +218,8 @@ impl<'a> World<'a> {
                             queue.depth,
                             queue.bound
                         )
-                    });
+                    },
+                );
                 note_depth(&mut self.queues, queue.name, queue.depth, queue.bound);
             }
         }
@@ -216,8 +232,10 @@ impl<'a> World<'a> {
                 self.departures.clear();
             }
             Happening::StartSender => {
-                self.sender.start(self.now, self.scenario, self.image.clone());
-                self.shapes.insert(self.sender.instance_id(), self.sender.objects.shape);
+                self.sender
+                    .start(self.now, self.scenario, self.image.clone());
+                self.shapes
+                    .insert(self.sender.instance_id(), self.sender.objects.shape);
             }
             Happening::Forge(count) | Happening::Replay(count) => {
                 let Some(attacker) = &self.attacker else {
@@ -239,25 +257,57 @@ impl<'a> World<'a> {
 
     fn incomplete(&self) -> Vec<u32> {
         let lacks = |node: &&ReceiverNode| node.should_complete() && node.installed_at.is_none();
-        self.receivers.iter().filter(lacks).map(ReceiverNode::index).collect()
+        let lacking = self.receivers.iter().filter(lacks);
+        let in_time = lacking.filter(|node| !self.came_too_late(node));
+        in_time.map(ReceiverNode::index).collect()
+    }
+
+    /// Whether the sender ended without having heard of a receiver, and may: as
+    /// many as it waits for had come, or this one had just been started.
+    fn came_too_late(&self, node: &ReceiverNode) -> bool {
+        let hearing = HEARING_NS + 20 * self.scenario.rtt.as_nanos() as u64;
+        let ending = self.sender.ending_at.unwrap_or(u64::MAX);
+        let just_started = node.up_at > 0 && node.up_at.saturating_add(hearing) > ending;
+        !self.sender.knows(&node.key()) && (just_started || self.sender.has_all())
     }
 
     fn check_completion(&mut self) {
         let incomplete = self.incomplete();
-        self.checker.check(incomplete.is_empty(), Rule::LiveComplete, self.now, || {
-            let phase = self.sender.machine().map(|machine| machine.phase());
-            format!("receivers {incomplete:?} lack the image; the sender is {phase:?}")
-        });
+        self.checker
+            .check(incomplete.is_empty(), Rule::LiveComplete, self.now, || {
+                let phase = self.sender.machine().map(|machine| machine.phase());
+                let lacking = self
+                    .receivers
+                    .iter()
+                    .filter(|n| incomplete.contains(&n.index()));
+                let standing: Vec<_> = lacking.map(ReceiverNode::standing).take(3).collect();
+                format!(
+                    "{} lack the image ({}); the sender is {phase:?}",
+                    incomplete.len(),
+                    standing.join("; ")
+                )
+            });
         let seconds = self.now as f64 / 1e9;
         for node in &mut self.receivers {
             node.note_counts();
             let counts = node.counts;
+            let blocks = self.sender.objects.shape.image.blocks();
             let budget = FEEDBACK_FIRST
                 + (seconds * FEEDBACK_PER_S) as u64
-                + counts.delivered / FEEDBACK_PACKETS;
-            self.checker.check(counts.messages <= budget, Rule::FeedbackBudget, self.now, || {
-                format!("receiver {} said {} of {budget}", node.index(), counts.messages)
-            });
+                + counts.delivered / node.report_packets()
+                + u64::from(blocks) * NACKS_PER_BLOCK;
+            self.checker.check(
+                counts.messages <= budget,
+                Rule::FeedbackBudget,
+                self.now,
+                || {
+                    format!(
+                        "receiver {} said {} of {budget}",
+                        node.index(),
+                        counts.messages
+                    )
+                },
+            );
         }
     }
 
@@ -266,10 +316,18 @@ impl<'a> World<'a> {
         let symbols = layout.symbols();
         let totals = self.sender.lanes.totals;
         let sent = totals.source + totals.parity + totals.repair;
-        let ratio = |sent: u64| if symbols == 0 { 1.0 } else { sent as f64 / symbols as f64 };
+        let ratio = |sent: u64| {
+            if symbols == 0 {
+                1.0
+            } else {
+                sent as f64 / symbols as f64
+            }
+        };
         let start = self.sender.data_started.unwrap_or(0);
         let times = self.receivers.iter().filter_map(|node| node.verified_at);
-        let times = times.map(|at| at.saturating_sub(start) as f64 / 1e6).collect();
+        let times = times
+            .map(|at| at.saturating_sub(start) as f64 / 1e6)
+            .collect();
         let completion_ms = Completion::of(times);
         let wire = l2_bytes(DATA_HEADER_BYTES, false) as u64 * symbols + layout.size();
         let ideal_send_ms = wire as f64 * 8e3 / self.scenario.rate_bps as f64;
@@ -277,7 +335,11 @@ impl<'a> World<'a> {
         let sum = |each: fn(&ReceiverNode) -> u64| self.receivers.iter().map(each).sum::<u64>();
         let per_byte = |bytes: u64| bytes as f64 / (totals.data_bytes.max(1)) as f64;
         let said = sum(|node| node.counts.bytes) / u64::from(self.scenario.receivers);
-        let rounds = self.sender.rounds.iter().filter(|((toi, _), _)| *toi == IMAGE_TOI);
+        let rounds = self
+            .sender
+            .rounds
+            .iter()
+            .filter(|((toi, _), _)| *toi == IMAGE_TOI);
         let mut report = Report {
             schema: SCHEMA,
             seed: self.scenario.seed,
@@ -328,10 +390,15 @@ impl<'a> World<'a> {
     fn least_symbols(&self) -> u64 {
         let layout = self.sender.objects.shape.image;
         let of_block = |sbn: u32| {
-            let after = self.receivers.iter().map(|node| node.whole_after[sbn as usize]);
+            let after = self
+                .receivers
+                .iter()
+                .map(|node| node.whole_after[sbn as usize]);
             after.max().unwrap_or(0).max(layout.block_len(sbn).into())
         };
-        (0..layout.blocks()).map(|sbn| u64::from(of_block(sbn))).sum()
+        (0..layout.blocks())
+            .map(|sbn| u64::from(of_block(sbn)))
+            .sum()
     }
 
     fn trace_hash(&self) -> String {
@@ -382,9 +449,11 @@ fn happenings(scenario: &Scenario) -> Vec<(u64, Happening)> {
     happenings
 }
 
-/// What one receiver may say: so many messages in any case, so many a second,
-/// and one for so many packets that it got.
-const FEEDBACK_FIRST: u64 = 100;
-const FEEDBACK_PER_S: f64 = 80.0;
-const FEEDBACK_PACKETS: u64 = 64;
+/// A receiver registers within this time and 20 round trips.
+const HEARING_NS: u64 = 1_000_000_000;
 
+/// What one receiver may say: so many messages in any case, and so many a
+/// second; one for an eighth of its buffer; and its share of NACKs.
+const FEEDBACK_FIRST: u64 = 100;
+const FEEDBACK_PER_S: f64 = 60.0;
+const NACKS_PER_BLOCK: u64 = 8;

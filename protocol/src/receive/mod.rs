@@ -121,7 +121,7 @@ impl Receiver {
         self.offers.restored(offer)
     }
 
-    /// The manifest of `offer` was refused: its packets are dropped from now on.
+    /// The manifest of `offer` was refused: its packets are dropped for a while.
     pub fn refuse(&mut self, offer: OfferKey) {
         self.offers.refuse(offer);
     }

@@ -5,7 +5,7 @@ use super::blocks::{Blocks, Held};
 use super::session::{Refusal, Verdict};
 use crate::geometry::ObjectLayout;
 use crate::limits::{OFFERS_MAX, SESSION_OBJECT_BYTES_MAX};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::wire::{DataHeader, Fti};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -23,10 +23,16 @@ pub struct OfferKey {
 struct Offer {
     key: OfferKey,
     heard: Time,
+    /// When its collection began, or was refused.
+    since: Time,
     fti: Fti,
     /// `None` once it was refused.
     blocks: Option<Blocks>,
 }
+
+/// An offer that was refused, or that does not fit what comes now, is collected
+/// anew after this: the first of it may have been forged.
+const COLLECTION_HOLD: Duration = Duration::from_secs(2);
 
 /// At most [`OFFERS_MAX`] offers; a new one takes the place of the one that was
 /// not heard for longest.
@@ -56,12 +62,12 @@ impl Offers {
             return Verdict::Refused(Refusal::Geometry);
         };
         offer.heard = now;
-        if offer.fti != fti {
-            return Verdict::Refused(Refusal::Geometry);
-        }
         let Some(blocks) = &mut offer.blocks else {
             return Verdict::Refused(Refusal::RefusedOffer);
         };
+        if offer.fti != fti {
+            return Verdict::Refused(Refusal::Geometry);
+        }
         let layout = *blocks.layout();
         let (id, len) = (header.id, layout.block_len(0));
         let source = id.esi < len;
@@ -86,8 +92,14 @@ impl Offers {
     }
 
     fn find_or_add(&mut self, now: Time, key: OfferKey, fti: Fti) -> Option<&mut Offer> {
-        if let Some(at) = self.0.iter().position(|offer| offer.key == key) {
-            return self.0.get_mut(at);
+        let known = self.0.iter().position(|offer| offer.key == key);
+        if let Some(at) = known {
+            let offer = &self.0[at];
+            let fits = offer.fti == fti && offer.blocks.is_some();
+            if fits || now.since(offer.since) < COLLECTION_HOLD {
+                return self.0.get_mut(at);
+            }
+            self.0.swap_remove(at);
         }
         if fti.object_size == 0 {
             return None;
@@ -109,6 +121,7 @@ impl Offers {
         self.0.push(Offer {
             key,
             heard: now,
+            since: now,
             fti,
             blocks: Some(Blocks::new(layout)),
         });
@@ -125,10 +138,11 @@ impl Offers {
         true
     }
 
-    /// Drops what comes of this offer from now on.
+    /// Drops what comes of this offer for two seconds.
     pub fn refuse(&mut self, key: OfferKey) {
         if let Some(offer) = self.0.iter_mut().find(|offer| offer.key == key) {
             offer.blocks = None;
+            offer.since = offer.heard;
         }
     }
 

@@ -15,6 +15,9 @@ use crate::time::{Duration, Time};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// A completion that nothing came of is told again after this, then after
+/// twice the time.
+const COMPLETION_RETRY: Duration = Duration::from_millis(500);
 const RETRY_MIN: Duration = Duration::from_millis(40);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A small group reports at least this often while packets arrive.
@@ -32,7 +35,11 @@ impl Group {
     }
 }
 
-/// Repeats the registration until the sender confirms it.
+/// A confirmed registration is repeated this seldom: the confirmation may have
+/// been forged, or the sender may have lost its memory.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Repeats the registration until the sender confirms it, and then seldom.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) node: u32,
@@ -63,27 +70,32 @@ impl Registration {
         }
     }
 
+    /// The sender has confirmed it; gives whether that is news.
+    pub(super) fn welcome(&mut self, now: Time, node: u32, group: Group) -> bool {
+        self.node = node;
+        self.due = Some(now + refresh(group));
+        !core::mem::replace(&mut self.welcomed, true)
+    }
+
     pub(super) fn poll(&mut self, now: Time, group: Group, random: &mut Random) -> bool {
-        if self.welcomed {
-            return false;
-        }
         let due = *self
             .due
             .get_or_insert_with(|| self.started + random.within(group.spread()));
         if now < due {
             return false;
         }
+        if self.welcomed {
+            let interval = refresh(group);
+            self.due = Some(now + interval + random.within(interval));
+            return true;
+        }
         self.due = Some(now + self.retry.max(group.spread()) + random.within(self.retry));
         self.retry = (self.retry * 3 / 2).min(RETRY_MAX);
         true
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Time> {
-        if self.welcomed {
-            None
-        } else {
-            Some(self.due.unwrap_or(Time::ZERO))
-        }
+    pub(super) fn poll_timeout(&self) -> Time {
+        self.due.unwrap_or(Time::ZERO)
     }
 
     pub(super) fn payload(&self, key: &SigningKey, shape: &SessionShape) -> Vec<u8> {
@@ -96,6 +108,11 @@ impl Registration {
         };
         signed(key, REGISTER_CONTEXT, &register)
     }
+}
+
+/// A large group is still heard no more often than it registers.
+fn refresh(group: Group) -> Duration {
+    REFRESH.max(group.spread() * 40)
 }
 
 fn signed(key: &SigningKey, context: &[u8], message: &impl serde::Serialize) -> Vec<u8> {
@@ -202,11 +219,13 @@ impl StatusReports {
     }
 }
 
-/// Tells the completion once, then whenever the sender still asks for it.
+/// Tells the completion, again whenever the sender asks for it, and in any case
+/// again after a while: it may be lost when nobody asks.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
     payload: Option<Vec<u8>>,
     due: Option<Time>,
+    retry: Duration,
     linger_until: Option<Time>,
 }
 
@@ -231,6 +250,7 @@ impl Completion {
         };
         self.payload = Some(signed(key, COMPLETE_CONTEXT, &complete));
         self.due = Some(due);
+        self.retry = COMPLETION_RETRY;
         self.linger_until = Some(linger_until);
     }
 
@@ -241,8 +261,10 @@ impl Completion {
         }
     }
 
-    pub(super) fn poll(&mut self, now: Time) -> Option<Vec<u8>> {
+    pub(super) fn poll(&mut self, now: Time, group: Group) -> Option<Vec<u8>> {
         self.due.take_if(|due| *due <= now)?;
+        self.due = Some(now + self.retry.max(group.spread() * 4));
+        self.retry = self.retry * 2;
         self.payload.clone()
     }
 

@@ -20,7 +20,9 @@ use alloc::vec::Vec;
 /// Bytes of a NACK that requests may fill.
 const REQUEST_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 24;
 /// Doublings of the hold-off while requests bring nothing.
-const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: u32 = 9;
+/// The hold-off that they lead to at most.
+const PATIENCE_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -162,6 +164,11 @@ impl Requests {
         }
     }
 
+    /// Nothing more is wanted.
+    pub fn stop(&mut self) {
+        self.wanted.clear();
+    }
+
     /// Blocks that want repair.
     pub fn waiting(&self) -> usize {
         self.wanted.len()
@@ -237,7 +244,9 @@ impl Requests {
             wanted.covered = false;
             wanted.covered_to = 0;
             wanted.answered = false;
-            let patience = group.hold_off() * (1 << wanted.attempts.saturating_sub(1));
+            let hold_off = group.hold_off();
+            let patience = hold_off * (1 << wanted.attempts.saturating_sub(1));
+            let patience = patience.min(PATIENCE_MAX.max(hold_off));
             wanted.quiet_until = now + patience;
         }
         if let Some(run) = whole {

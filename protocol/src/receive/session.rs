@@ -111,7 +111,7 @@ pub enum Event {
     Welcomed,
     /// Every leaf is verified: put the image in place, then call `finish`.
     Verified,
-    /// The sender ended the session early.
+    /// The sender ended the session early: never `Finished`.
     Ended(EndReason),
     /// The session is over for this receiver: nothing more will be sent.
     Over {
@@ -423,6 +423,9 @@ impl Session {
     }
 
     fn want_if_open(&mut self, now: Time, toi: u16, sbn: u32) {
+        if self.activity == Activity::Complete {
+            return;
+        }
         let open = |b: &Blocks| b.phase(sbn) == super::blocks::BlockPhase::Open;
         if self.objects.blocks(toi).is_some_and(open) {
             self.requests.want(now, toi, sbn);
@@ -543,7 +546,6 @@ impl Session {
     fn handle_command(&mut self, now: Time, body: &CommandBody<'_>) {
         match body {
             CommandBody::Flush { nodes, .. } => self.handle_flush(now, nodes.contains(self.node())),
-            CommandBody::Eot => self.end(),
             // A probe that waited in the socket while space was reserved would
             // measure the disk.
             CommandBody::Cc { sec, usec, .. } if now >= self.probes_from => {
@@ -585,8 +587,7 @@ impl Session {
             Some(Notice::Welcome(entries)) => {
                 let key = self.key.public();
                 if let Some(node) = message::welcomed(entries, key.as_bytes()) {
-                    self.registration.node = node;
-                    if !core::mem::replace(&mut self.registration.welcomed, true) {
+                    if self.registration.welcome(now, node, self.group) {
                         self.events.push_back(Event::Welcomed);
                         self.reports.soon(now, self.group);
                     }
@@ -597,7 +598,9 @@ impl Session {
                 let signed = PublicKey::from_bytes(self.shape.session_key)
                     .and_then(|key| key.verify(message::END_CONTEXT, &text, signature));
                 if signed.is_ok() && !self.over {
-                    self.events.push_back(Event::Ended(reason));
+                    if reason != EndReason::Finished {
+                        self.events.push_back(Event::Ended(reason));
+                    }
                     self.end();
                 }
             }
@@ -622,6 +625,7 @@ impl Session {
 
     pub(super) fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
         self.activity = Activity::Complete;
+        self.requests.stop();
         let due = now + self.random.within(self.group.spread());
         self.completion.tell(
             due,
@@ -654,7 +658,7 @@ impl Session {
             self.end();
             return false;
         }
-        let Some(payload) = self.completion.poll(now) else {
+        let Some(payload) = self.completion.poll(now, self.group) else {
             return false;
         };
         self.emit_ack(now, message::ACK_COMPLETE, &payload, out);
@@ -662,7 +666,9 @@ impl Session {
     }
 
     fn poll_registration(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        if !self.registration.poll(now, self.group, &mut self.random) {
+        if self.activity == Activity::Complete
+            || !self.registration.poll(now, self.group, &mut self.random)
+        {
             return false;
         }
         let payload = self.registration.payload(&self.key, &self.shape);
@@ -772,7 +778,7 @@ impl Session {
         let timers = [
             self.completion.poll_timeout(),
             linger,
-            self.registration.poll_timeout(),
+            Some(self.registration.poll_timeout()).filter(|_| !complete),
             status,
             self.requests.poll_timeout(),
         ];

@@ -51,7 +51,7 @@ impl Sender {
             return false;
         }
         member.heard = now;
-        let grtt = self.grtt.current();
+        let grtt = self.grtt();
         let mut served = false;
         for span in spans(&nack.requests) {
             served |= self.ledger.request(now, grtt, &span);
@@ -103,6 +103,9 @@ impl Sender {
     }
 
     fn handle_register(&mut self, now: Time, from: SocketAddr, payload: &[u8]) -> bool {
+        if self.phase >= Phase::Ending {
+            return false;
+        }
         let Some((key, register)) = self.signed::<Register>(now, REGISTER_CONTEXT, payload) else {
             return false;
         };
@@ -126,7 +129,7 @@ impl Sender {
         let Some(status) = Status::parse(ack.payload) else {
             return false;
         };
-        let grtt = self.grtt.current();
+        let grtt = self.grtt();
         let Some(member) = self.roster.by_node(ack.source_id) else {
             return false;
         };

@@ -26,16 +26,18 @@ pub use share::{Class, RepairShare};
 
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, ROSTER_MAX, WINDOWED_GROUP_MAX,
+    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, ROSTER_MAX,
+    WINDOWED_GROUP_MAX,
 };
 use crate::message::{self, EndReason, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::pacer::l2_bytes;
 use crate::queue::Queue;
 use crate::time::{Duration, Time};
 use crate::tree::LEAF_BYTES;
 use crate::wire::{
-    CcList, Command, CommandBody, Level, NodeList, PayloadId, RequestBuilder, Requests, SenderWord,
-    Timestamp, quantize,
+    CcList, Command, CommandBody, DATA_HEADER_BYTES, Level, NodeList, PayloadId, RequestBuilder,
+    Requests, SenderWord, Timestamp, quantize,
 };
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -51,7 +53,7 @@ const ANNOUNCE_EVERY: Duration = Duration::from_millis(200);
 const MEASURE_MAX: Duration = Duration::from_millis(100);
 const FLUSH_MIN: Duration = Duration::from_millis(5);
 const FLUSH_MAX: Duration = Duration::from_millis(250);
-/// EOT and the notice of an early end are sent this often.
+/// The notice of the end, and EOT, are sent this often.
 const END_REPEATS: u8 = 5;
 /// Time between them: apart enough not to be lost together.
 const END_SPACING: Duration = Duration::from_millis(3);
@@ -265,9 +267,14 @@ impl Sender {
         self.data_started
     }
 
-    /// The group round-trip time.
+    /// The group round-trip time, and never less than two packets of a lane
+    /// take: a receiver would ask again between one packet and the next.
     pub fn grtt(&self) -> Duration {
-        self.grtt.current()
+        let shape = &self.config.shape;
+        let packet = DATA_HEADER_BYTES + usize::from(shape.image.symbol_bytes());
+        let bits = l2_bytes(packet, false) as u64 * 8 * u64::from(shape.lanes);
+        let interval = bits.saturating_mul(1_000_000_000) / self.rate.bps().max(1);
+        self.grtt.current().max(Duration::from_nanos(interval) * 2)
     }
 
     /// First transmissions that are still to be sent, in blocks.
@@ -297,7 +304,7 @@ impl Sender {
     }
 
     fn flush_min(&self) -> Duration {
-        FLUSH_MIN.max(self.grtt.current() * 2)
+        FLUSH_MIN.max(self.grtt() * 2)
     }
 
     /// Ends the session before everyone has the image.
@@ -547,20 +554,21 @@ impl Sender {
             return;
         }
         self.end_left -= 1;
-        if let Ending::Early(reason) = self.ending {
-            let text = message::end_text(reason, &self.config.shape.session);
-            let signature = self.config.session_key.sign(message::END_CONTEXT, &text);
-            let mut content = Vec::new();
-            Notice::End {
-                reason,
-                signature: &signature,
-            }
-            .emit(&mut content);
-            self.push_command(&CommandBody::Application(&content));
+        let reason = match self.ending {
+            Ending::Early(reason) => reason,
+            Ending::Finished | Ending::NoReceivers => EndReason::Finished,
+        };
+        let text = message::end_text(reason, &self.config.shape.session);
+        let signature = self.config.session_key.sign(message::END_CONTEXT, &text);
+        let mut content = Vec::new();
+        Notice::End {
+            reason,
+            signature: &signature,
         }
-        if self.end_left < 3 || !matches!(self.ending, Ending::Early(_)) {
-            self.push_command(&CommandBody::Eot);
-        }
+        .emit(&mut content);
+        self.push_command(&CommandBody::Application(&content));
+        // For receivers of other makes.
+        self.push_command(&CommandBody::Eot);
         self.end_at = now + END_SPACING;
     }
 
@@ -572,7 +580,7 @@ impl Sender {
             .min(ROSTER_MAX);
         SenderWord {
             instance_id: self.config.instance_id,
-            grtt: quantize::grtt_from_ns(self.grtt.current().as_nanos() as u64),
+            grtt: quantize::grtt_from_ns(self.grtt().as_nanos() as u64),
             backoff: if size <= WINDOWED_GROUP_MAX {
                 BACKOFF_FACTOR_SMALL
             } else {
