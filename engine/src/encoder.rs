@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::limits::PARITY_MAX;
 use linecast_protocol::offer::SessionShape;
-use linecast_protocol::send::{Order, RepairOrder, proactive_parity};
+use linecast_protocol::send::{Order, RepairOrder};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -129,7 +129,8 @@ pub(crate) struct Encoder {
     orders: Receiver<Order>,
     lanes: Vec<LaneQueues>,
     passes: VecDeque<(u16, Range<u32>)>,
-    repairs: VecDeque<RepairOrder>,
+    /// Orders, and whether somebody asked for them.
+    repairs: VecDeque<(RepairOrder, bool)>,
     block: Vec<u8>,
     surplus: Surplus,
 }
@@ -176,9 +177,9 @@ impl Encoder {
                 self.take(order);
             }
             if repair.is_empty()
-                && let Some(order) = self.repairs.pop_front()
+                && let Some((order, asked)) = self.repairs.pop_front()
             {
-                repair = self.encode_repair(order)?;
+                repair = self.encode_repair(order, asked)?;
             }
             if first.is_empty()
                 && let Some((toi, sbn)) = self.next_first()
@@ -199,7 +200,8 @@ impl Encoder {
     fn take(&mut self, order: Order) {
         match order {
             Order::FirstPass { toi, blocks } => self.passes.push_back((toi, blocks)),
-            Order::Repair(order) => self.repairs.push_back(order),
+            Order::Repair(order) => self.repairs.push_back((order, true)),
+            Order::Parity(order) => self.repairs.push_back((order, false)),
         }
     }
 
@@ -242,7 +244,7 @@ impl Encoder {
         let parity = if toi == linecast_protocol::offer::LEAVES_TOI {
             len
         } else {
-            proactive_parity(len, self.shared.loss())
+            self.shared.loss().first_parity(len)
         };
         let mut batch = self.encode(toi, sbn, 0..len)?;
         batch.append(self.encode(toi, sbn, len..len + parity)?);
@@ -262,7 +264,7 @@ impl Encoder {
         Ok(batch)
     }
 
-    fn encode_repair(&mut self, order: RepairOrder) -> Result<Batch, EncodeError> {
+    fn encode_repair(&mut self, order: RepairOrder, asked: bool) -> Result<Batch, EncodeError> {
         let RepairOrder {
             toi,
             sbn,
@@ -281,10 +283,15 @@ impl Encoder {
             batch.append(self.encode(toi, sbn, first.max(len)..end)?);
         }
         let counted = toi == linecast_protocol::offer::IMAGE_TOI;
-        let symbols = Symbols {
-            repair: if counted { count.into() } else { 0 },
-            ..Symbols::default()
-        };
+        let mut symbols = Symbols::default();
+        if counted {
+            let kind = if asked {
+                &mut symbols.repair
+            } else {
+                &mut symbols.parity
+            };
+            *kind = count.into();
+        }
         batch.end_with(Sent {
             toi,
             sbn,

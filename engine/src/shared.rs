@@ -2,7 +2,7 @@
 //! without a lock: single words that are read when they are needed.
 
 use linecast_protocol::limits::LANES_MAX;
-use linecast_protocol::send::Control;
+use linecast_protocol::send::{Control, GroupLoss};
 use linecast_protocol::wire::SenderWord;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     rate_bps: AtomicU64,
-    loss: AtomicU64,
+    loss_worst: AtomicU64,
+    loss_pooled: AtomicU64,
+    independent_receivers: AtomicU32,
     header: AtomicU32,
     /// Position that each lane must not go beyond.
     limits: [AtomicU64; LANES_MAX],
@@ -27,7 +29,14 @@ impl Shared {
     /// Publishes what the session decided.
     pub(crate) fn publish(&self, control: &Control) {
         self.rate_bps.store(control.rate_bps, Relaxed);
-        self.loss.store(control.loss.to_bits(), Relaxed);
+        let GroupLoss {
+            worst,
+            pooled,
+            receivers,
+        } = control.loss;
+        self.loss_worst.store(worst.to_bits(), Relaxed);
+        self.loss_pooled.store(pooled.to_bits(), Relaxed);
+        self.independent_receivers.store(receivers, Relaxed);
         let SenderWord {
             grtt,
             backoff,
@@ -53,9 +62,13 @@ impl Shared {
         self.rate_bps.load(Relaxed)
     }
 
-    /// Loss of the worst receiver, 0 to 1.
-    pub(crate) fn loss(&self) -> f64 {
-        f64::from_bits(self.loss.load(Relaxed))
+    /// Loss of the group. Its words may be of two moments: it is an estimate.
+    pub(crate) fn loss(&self) -> GroupLoss {
+        GroupLoss {
+            worst: f64::from_bits(self.loss_worst.load(Relaxed)),
+            pooled: f64::from_bits(self.loss_pooled.load(Relaxed)),
+            receivers: self.independent_receivers.load(Relaxed),
+        }
     }
 
     /// Quantised GRTT, backoff factor and quantised group size for headers; the

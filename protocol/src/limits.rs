@@ -15,6 +15,8 @@ pub const ROSTER_MAX: usize = 65_536;
 pub const LANES_MAX: usize = 8;
 /// Largest group in which every receiver's reading position steers the sender.
 pub const WINDOWED_GROUP_MAX: usize = 32;
+/// Largest group in which everybody may ask at once when few are left to ask.
+pub const MIDDLING_GROUP_MAX: usize = 256;
 /// Packets that may be under way in a windowed group. Half the range of the
 /// 16-bit sequence would be 32,768; 3,072 packets of 1,448 bytes also fit the
 /// 8 MiB that an unprivileged socket buffer holds (2,304 bytes a packet).

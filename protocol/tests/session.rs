@@ -12,7 +12,7 @@ use linecast_protocol::random::Random;
 use linecast_protocol::receive::{Event, Held, Receiver, SessionConfig, Verdict};
 use linecast_protocol::send::{
     Class, Ending, MemberState, Order, Phase, RateControl, RepairShare, Sender, SenderConfig,
-    Transmit, proactive_parity,
+    Transmit,
 };
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{DataHeader, Fti, Message, PayloadId, SenderWord, flag};
@@ -163,7 +163,7 @@ impl World {
                     self.first.back_mut().unwrap().3 = true;
                 }
             }
-            Order::Repair(order) => {
+            Order::Repair(order) | Order::Parity(order) => {
                 let esis = order.first..order.first + order.count;
                 esis.for_each(|esi| self.repair.push_back((order.toi, order.sbn, esi, false)));
                 self.repair.back_mut().unwrap().3 = true;
@@ -195,7 +195,7 @@ impl World {
         let mut parity_end = (esi + 1).saturating_sub(len);
         if !repair {
             parity_end = if toi == IMAGE_TOI {
-                proactive_parity(len, self.sender.control().loss)
+                self.sender.control().loss.first_parity(len)
             } else {
                 len
             };

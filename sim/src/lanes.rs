@@ -8,7 +8,7 @@ use linecast_fec::Codec;
 use linecast_protocol::limits::PARITY_MAX;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI};
 use linecast_protocol::pacer::{l2_bytes, train_packets};
-use linecast_protocol::send::{Class, Control, Order, RepairShare, proactive_parity};
+use linecast_protocol::send::{Class, Control, Order, RepairShare};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, flag};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,6 +24,8 @@ struct Job {
     /// One past the last ESI; for a first transmission known when it begins.
     end: u16,
     first: bool,
+    /// Somebody asked for it.
+    asked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +103,7 @@ impl Lanes {
 
     /// Queues an order.
     pub(crate) fn take(&mut self, now: u64, order: Order, objects: &Objects) {
-        let mut push = |toi, sbn, next, end, first| {
+        let mut push = |toi, sbn, next, end, first, asked| {
             let lane = &mut self.lanes[objects.shape.lane(toi, sbn)];
             if lane.first.is_empty() && lane.repair.is_empty() {
                 lane.free_at = lane.free_at.max(now);
@@ -112,6 +114,7 @@ impl Lanes {
                 next,
                 end,
                 first,
+                asked,
             };
             if first {
                 lane.first.push_back(job);
@@ -121,11 +124,12 @@ impl Lanes {
         };
         match order {
             Order::FirstPass { toi, blocks } => {
-                blocks.for_each(|sbn| push(toi, sbn, 0, 0, true));
+                blocks.for_each(|sbn| push(toi, sbn, 0, 0, true, false));
             }
-            Order::Repair(order) => {
-                let end = order.first + order.count;
-                push(order.toi, order.sbn, order.first, end, false);
+            Order::Repair(repair) | Order::Parity(repair) => {
+                let end = repair.first + repair.count;
+                let asked = matches!(order, Order::Repair(_));
+                push(repair.toi, repair.sbn, repair.first, end, false, asked);
             }
         }
     }
@@ -274,10 +278,12 @@ impl Lanes {
             return;
         }
         self.totals.data_bytes += body.bytes() as u64;
-        match (job.first, esi < len) {
-            (true, true) => self.totals.source += 1,
-            (true, false) => self.totals.parity += 1,
-            (false, _) => self.totals.repair += 1,
+        if job.asked {
+            self.totals.repair += 1;
+        } else if esi < len {
+            self.totals.source += 1;
+        } else {
+            self.totals.parity += 1;
         }
     }
 }
@@ -286,7 +292,7 @@ fn first_parity(toi: u16, len: u16, control: &Control) -> u16 {
     if toi == LEAVES_TOI {
         len
     } else {
-        proactive_parity(len, control.loss)
+        control.loss.first_parity(len)
     }
 }
 

@@ -138,6 +138,7 @@ pub(super) struct StatusReports {
     received_before: u64,
     lost_before: u64,
     range: Option<(u32, u32)>,
+    began: bool,
 }
 
 impl StatusReports {
@@ -150,6 +151,7 @@ impl StatusReports {
             received_before: 0,
             lost_before: 0,
             range: None,
+            began: false,
         }
     }
 
@@ -181,8 +183,16 @@ impl StatusReports {
         if now < self.next && !busy && !(small && fresh >= self.every_packets) {
             return false;
         }
-        let interval = HEARTBEAT.max(Duration::from_millis(1) * group.size);
+        // Something to tell is told sooner than nothing.
+        let least = if fresh > 0 { BUSY_INTERVAL } else { HEARTBEAT };
+        let interval = least.max(Duration::from_millis(1) * group.size);
+        let began = core::mem::replace(&mut self.began, true);
         self.next = now + interval / 2 + random.within(interval);
+        // The first of a large group are spread as those after them.
+        if !small && !began {
+            self.next = now + random.within(interval);
+            return false;
+        }
         true
     }
 

@@ -71,11 +71,31 @@ impl Group {
     }
 }
 
+/// A backoff that was drawn. The sender may shorten all of them by a smaller
+/// factor K.
+#[derive(Debug, Clone, Copy)]
+struct Backoff {
+    started: Time,
+    drawn: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    fn end(&self, group: Group) -> Time {
+        let longest = group.backoff_max();
+        if longest >= self.longest {
+            return self.started + self.drawn;
+        }
+        let share = self.drawn.as_nanos() * longest.as_nanos() / self.longest.as_nanos().max(1);
+        self.started + Duration::from_nanos(share as u64)
+    }
+}
+
 /// The blocks that want repair and the one backoff that they share.
 #[derive(Debug, Default)]
 pub struct Requests {
     wanted: BTreeMap<(u16, u32), Wanted>,
-    backoff_end: Option<Time>,
+    backoff: Option<Backoff>,
     /// No wanted block is due before this.
     next_due: Option<Time>,
     /// Rounds in which somebody else had asked for everything.
@@ -179,12 +199,13 @@ impl Requests {
     }
 
     /// When `poll` has something to do.
-    pub fn poll_timeout(&self) -> Option<Time> {
+    pub fn poll_timeout(&self, group: Group) -> Option<Time> {
         if self.wanted.is_empty() {
-            None
-        } else {
-            self.backoff_end.or(self.next_due)
+            return None;
         }
+        self.backoff
+            .map(|backoff| backoff.end(group))
+            .or(self.next_due)
     }
 
     /// Starts a backoff when a block is due; at its end gives the requests to
@@ -196,21 +217,22 @@ impl Requests {
         random: &mut Random,
         objects: &Objects,
     ) -> Vec<Vec<u8>> {
-        match self.backoff_end {
-            Some(end) if end <= now => {
-                self.backoff_end = None;
-                self.compose(now, group, objects)
+        if self.backoff.is_none() && self.next_due.is_some_and(|due| due <= now) {
+            self.next_due = self.wanted.values().map(|w| w.quiet_until).min();
+            if self.next_due.is_some_and(|due| due <= now) {
+                let longest = group.backoff_max();
+                self.backoff = Some(Backoff {
+                    started: now,
+                    drawn: random_backoff(random, longest, group.size),
+                    longest,
+                });
             }
-            None if self.next_due.is_some_and(|due| due <= now) => {
-                self.next_due = self.wanted.values().map(|w| w.quiet_until).min();
-                if self.next_due.is_some_and(|due| due <= now) {
-                    let delay = random_backoff(random, group.backoff_max(), group.size);
-                    self.backoff_end = Some(now + delay);
-                }
-                Vec::new()
-            }
-            _ => Vec::new(),
         }
+        if self.backoff.is_none_or(|backoff| now < backoff.end(group)) {
+            return Vec::new();
+        }
+        self.backoff = None;
+        self.compose(now, group, objects)
     }
 
     fn compose(&mut self, now: Time, group: Group, objects: &Objects) -> Vec<Vec<u8>> {

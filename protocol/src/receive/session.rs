@@ -666,9 +666,8 @@ impl Session {
     }
 
     fn poll_registration(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        if self.activity == Activity::Complete
-            || !self.registration.poll(now, self.group, &mut self.random)
-        {
+        let told = self.activity == Activity::Complete && self.registration.welcomed;
+        if told || !self.registration.poll(now, self.group, &mut self.random) {
             return false;
         }
         let payload = self.registration.payload(&self.key, &self.shape);
@@ -778,9 +777,10 @@ impl Session {
         let timers = [
             self.completion.poll_timeout(),
             linger,
-            Some(self.registration.poll_timeout()).filter(|_| !complete),
+            Some(self.registration.poll_timeout())
+                .filter(|_| !(complete && self.registration.welcomed)),
             status,
-            self.requests.poll_timeout(),
+            self.requests.poll_timeout(self.group),
         ];
         timers.into_iter().flatten().min()
     }

@@ -137,7 +137,8 @@ impl Sender {
             return false;
         }
         member.heard = now;
-        member.loss.report(status.received, status.lost);
+        let (received, lost) = member.loss.report(status.received, status.lost);
+        self.pooled.add(received, lost);
         member.lost = status.lost;
         member.leaves_verified = status.leaves_verified;
         for lane in 0..member.read.len() {

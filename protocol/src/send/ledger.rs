@@ -4,8 +4,9 @@
 //! A request names the parity symbols that its receiver could use next. The
 //! ledger compares that with what has been ordered since: symbols still under
 //! way count for the receiver, symbols that must have arrived by now do not.
-//! Requests are gathered for at most one round trip; then every block gets one
-//! order for the greatest need.
+//! Requests are gathered for a quarter of a round trip; then every block gets
+//! one order for the greatest need. The group is told of them before that, so
+//! that few others ask.
 
 use crate::limits::PARITY_MAX;
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
@@ -41,6 +42,8 @@ struct Entry {
     /// The newest orders send every source of the block again: while they are
     /// under way they cure any deficit.
     whole: bool,
+    /// Somebody has asked for it.
+    asked: bool,
     /// When the newest order was sent.
     sent: Time,
 }
@@ -62,6 +65,9 @@ pub struct Ledger {
     image: Vec<Entry>,
     wanted: BTreeMap<(u16, u32), Wanted>,
     close_at: Option<Time>,
+    /// Something was asked for that the group has not been told of.
+    advertise_at: Option<Time>,
+    advertised: Time,
     outstanding: u64,
 }
 
@@ -78,6 +84,8 @@ impl Ledger {
             image: entries(IMAGE_TOI),
             wanted: BTreeMap::new(),
             close_at: None,
+            advertise_at: None,
+            advertised: Time::ZERO,
             outstanding: 0,
         }
     }
@@ -157,10 +165,82 @@ impl Ledger {
             }
             fresh
         };
-        if fresh && self.close_at.is_none() {
-            self.close_at = Some(now + grtt);
+        if fresh {
+            let quarter = grtt / 4;
+            self.close_at.get_or_insert(now + quarter);
+            self.advertise_at
+                .get_or_insert((self.advertised + quarter).max(now));
         }
         fresh
+    }
+
+    /// What is asked for, once the group should be told of it: at once, and then
+    /// no more often than four times a round trip.
+    pub fn poll_advertisement(&mut self, now: Time) -> Option<Vec<RepairOrder>> {
+        self.advertise_at.take_if(|at| *at <= now)?;
+        self.advertised = now;
+        let asked = self.wanted.iter().flat_map(|(&(toi, sbn), wanted)| {
+            let len = self
+                .shape
+                .layout(toi)
+                .map_or(0, |layout| layout.block_len(sbn));
+            let sources = wanted
+                .sources
+                .iter()
+                .map(|&(first, last)| (first, last - first + 1));
+            let parity = (wanted.parity_end > 0).then_some((len, wanted.parity_end));
+            sources
+                .chain(parity)
+                .map(move |(first, count)| RepairOrder {
+                    toi,
+                    sbn,
+                    first,
+                    count,
+                })
+        });
+        Some(asked.collect())
+    }
+
+    /// Whether anybody has asked for block `sbn` of the image.
+    pub fn was_asked(&self, sbn: u32) -> bool {
+        self.image
+            .get(sbn as usize)
+            .is_some_and(|entry| entry.asked)
+    }
+
+    /// Orders parity up to `parity` for a block that was sent last after
+    /// `since`, if it has had less and nobody waits for more.
+    pub fn top_up(&mut self, toi: u16, sbn: u32, parity: u16, since: Time) -> Option<RepairOrder> {
+        let len = self.shape.layout(toi)?.block_len(sbn);
+        let entry = self.entry(toi, sbn)?;
+        if entry.first_pending || entry.sent < since {
+            return None;
+        }
+        self.order_parity(toi, sbn, len, parity)
+    }
+
+    /// Orders `spare` symbols more than `order`, if that is for parity.
+    pub fn add_spare(&mut self, order: &RepairOrder, spare: u16) -> Option<RepairOrder> {
+        let len = self.shape.layout(order.toi)?.block_len(order.sbn);
+        let end = order.first.checked_sub(len)? + order.count;
+        self.order_parity(order.toi, order.sbn, len, end + spare)
+    }
+
+    fn order_parity(&mut self, toi: u16, sbn: u32, len: u16, end: u16) -> Option<RepairOrder> {
+        let entry = self.entry(toi, sbn)?;
+        let first = entry.parity;
+        if first >= end || end > PARITY_MAX {
+            return None;
+        }
+        entry.parity = end;
+        entry.outstanding += 1;
+        self.outstanding += 1;
+        Some(RepairOrder {
+            toi,
+            sbn,
+            first: len + first,
+            count: end - first,
+        })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -179,6 +259,9 @@ impl Ledger {
         };
         if entry.first_pending {
             return false;
+        }
+        if let Some(entry) = self.entry(toi, sbn) {
+            entry.asked = true;
         }
         // Symbols may still be under way to whoever asks.
         let recent = entry.outstanding > 0 || now.since(entry.sent) < grtt + grtt / 4;
@@ -229,7 +312,7 @@ impl Ledger {
 
     /// When the requests gathered become orders.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.close_at
+        self.close_at.into_iter().chain(self.advertise_at).min()
     }
 
     /// Turns what was gathered into orders, if it is time.

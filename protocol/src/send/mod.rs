@@ -19,15 +19,16 @@ mod window;
 
 pub use grtt::GrttEstimate;
 pub use ledger::{Ledger, RepairOrder};
-pub use parity::{LossEstimate, proactive_parity};
+use parity::PooledLoss;
+pub use parity::{GroupLoss, LossEstimate};
 pub use rate::RateControl;
 pub use roster::{Member, MemberState, Roster};
 pub use share::{Class, RepairShare};
 
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, ROSTER_MAX,
-    WINDOWED_GROUP_MAX,
+    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, MIDDLING_GROUP_MAX,
+    ROSTER_MAX, WINDOWED_GROUP_MAX,
 };
 use crate::message::{self, EndReason, Notice};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
@@ -129,8 +130,10 @@ pub enum Order {
         /// Blocks.
         blocks: Range<u32>,
     },
-    /// Send these symbols as repair.
+    /// Send these symbols, which somebody asked for.
     Repair(RepairOrder),
+    /// Send these symbols, which somebody will probably need.
+    Parity(RepairOrder),
 }
 
 /// What [`Sender::poll_transmit`] wants sent to the group.
@@ -147,8 +150,8 @@ pub enum Transmit {
 pub struct Control {
     /// Rate of all lanes together, in bits of L2 a second.
     pub rate_bps: u64,
-    /// Loss of the worst receiver, for proactive parity.
-    pub loss: f64,
+    /// Loss of the group, for proactive parity.
+    pub loss: GroupLoss,
     /// Instance, GRTT, backoff factor and group size, for headers.
     pub word: SenderWord,
 }
@@ -181,6 +184,13 @@ pub struct Sender {
     ledger: Ledger,
     grtt: GrttEstimate,
     rate: RateControl,
+    pooled: PooledLoss,
+    /// First transmissions with parity for a large group: when they left.
+    outcomes: VecDeque<(Time, u32)>,
+    /// Blocks that left before the group's loss was known have their parity.
+    caught_up: bool,
+    /// So has the end of the image.
+    rounded_off: bool,
     window: Window,
     feedback: Feedback,
     verify: Budget,
@@ -214,6 +224,10 @@ impl Sender {
             ledger: Ledger::new(&config.shape),
             grtt: GrttEstimate::default(),
             rate: config.rate.clone(),
+            pooled: PooledLoss::default(),
+            outcomes: VecDeque::new(),
+            caught_up: false,
+            rounded_off: false,
             window: Window::new(config.shape.lanes, config.shape.window_packets),
             feedback: Feedback::default(),
             verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
@@ -228,7 +242,7 @@ impl Sender {
             newest_registration: now,
             first_left: 0,
             data_started: None,
-            flush_at: Time::NEVER,
+            flush_at: now,
             flush_every: FLUSH_MIN,
             flush_cursor: 0,
             end_at: Time::NEVER,
@@ -292,6 +306,9 @@ impl Sender {
     pub fn handle_sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16, first: bool) {
         self.ledger.sent(now, toi, sbn, parity_end);
         if first {
+            if toi == IMAGE_TOI && parity_end > 0 && self.group_loss().is_known() {
+                self.outcomes.push_back((now, sbn));
+            }
             self.first_left = self.first_left.saturating_sub(1);
             if self.first_left == 0 && self.phase == Phase::Sending {
                 self.phase = Phase::Flushing;
@@ -458,13 +475,76 @@ impl Sender {
         runs
     }
 
+    /// The longest a receiver takes to ask for a block, and its request to
+    /// come.
+    fn hearing(&self) -> Duration {
+        self.grtt() * (u32::from(self.backoff_factor()) + 2)
+    }
+
+    /// What became of blocks that were sent with parity for the group.
+    fn note_outcomes(&mut self, now: Time) {
+        let hearing = self.hearing();
+        let ripe = |&mut (sent, _): &mut (Time, u32)| now.since(sent) >= hearing;
+        while let Some((_, sbn)) = self.outcomes.pop_front_if(ripe) {
+            self.pooled.note_outcome(self.ledger.was_asked(sbn));
+        }
+    }
+
+    /// A large group takes round trips to ask. So blocks that left before its
+    /// loss was known get their parity as soon as it is, and once everything has
+    /// been sent, the blocks that may still be waited for get parity that will
+    /// probably do.
+    fn top_up(&mut self, now: Time) {
+        let ending = self.phase == Phase::Flushing;
+        if self.rounded_off || (self.caught_up && !ending) {
+            return;
+        }
+        let loss = self.group_loss();
+        let layout = self.config.shape.layout(IMAGE_TOI).copied();
+        let Some(layout) = layout.filter(|_| loss.is_known()) else {
+            return;
+        };
+        self.caught_up = true;
+        self.rounded_off = ending;
+        let since = now - self.hearing();
+        for sbn in 0..layout.blocks() {
+            let len = layout.block_len(sbn);
+            let parity = if ending {
+                loss.last_parity(len)
+            } else {
+                loss.first_parity(len)
+            };
+            let order = self.ledger.top_up(IMAGE_TOI, sbn, parity, since);
+            self.orders.extend(order.map(Order::Parity));
+        }
+    }
+
+    /// At the end of the image a repair that is lost again costs everybody
+    /// round trips, and the line is idle anyway.
+    fn add_spares(&mut self, made: &[RepairOrder]) {
+        if self.phase != Phase::Flushing {
+            return;
+        }
+        let loss = self.group_loss();
+        for order in made {
+            let spare = loss.spare_parity(order.count);
+            let order = self.ledger.add_spare(order, spare);
+            self.orders.extend(order.map(Order::Parity));
+        }
+    }
+
     fn serve(&mut self, now: Time) {
+        self.note_outcomes(now);
+        self.top_up(now);
+        if let Some(wanted) = self.ledger.poll_advertisement(now) {
+            self.advertise(&wanted);
+        }
         let made = self.ledger.close(now);
         if !made.is_empty() {
             self.orders
                 .extend(made.iter().map(|order| Order::Repair(*order)));
+            self.add_spares(&made);
             self.flush_every = self.flush_min();
-            self.advertise(&made);
         }
         self.roster.stall(now, self.config.stall_timeout);
         let expected = self.config.receivers.unwrap_or(0).max(1);
@@ -572,20 +652,30 @@ impl Sender {
         self.end_at = now + END_SPACING;
     }
 
+    fn group_size(&self) -> usize {
+        let expected = self.config.receivers.unwrap_or(1);
+        self.roster.heard().max(expected).min(ROSTER_MAX)
+    }
+
+    /// The backoff factor K. A small group needs no suppression. A middling one
+    /// needs it no more once every block has parity that will probably do: then
+    /// few are left to ask, and each round trip of backoff is one that
+    /// everybody waits.
+    fn backoff_factor(&self) -> u8 {
+        let size = self.group_size();
+        if size <= WINDOWED_GROUP_MAX || (self.rounded_off && size <= MIDDLING_GROUP_MAX) {
+            BACKOFF_FACTOR_SMALL
+        } else {
+            BACKOFF_FACTOR
+        }
+    }
+
     fn sender_word(&self) -> SenderWord {
-        let size = self
-            .roster
-            .heard()
-            .max(self.config.receivers.unwrap_or(1))
-            .min(ROSTER_MAX);
+        let size = self.group_size();
         SenderWord {
             instance_id: self.config.instance_id,
             grtt: quantize::grtt_from_ns(self.grtt().as_nanos() as u64),
-            backoff: if size <= WINDOWED_GROUP_MAX {
-                BACKOFF_FACTOR_SMALL
-            } else {
-                BACKOFF_FACTOR
-            },
+            backoff: self.backoff_factor(),
             gsize: quantize::gsize_from(size as u32),
         }
     }
@@ -647,12 +737,17 @@ impl Sender {
 
     /// What lanes and encoder need to know now.
     pub fn control(&self) -> Control {
-        let open = self.roster.members().iter().filter(|m| m.is_open());
         Control {
             rate_bps: self.rate.bps(),
-            loss: open.map(|m| m.loss.loss()).fold(0.0, f64::max),
+            loss: self.group_loss(),
             word: self.sender_word(),
         }
+    }
+
+    fn group_loss(&self) -> GroupLoss {
+        let open = self.roster.members().iter().filter(|m| m.is_open());
+        let losses = open.map(|m| &m.loss);
+        self.pooled.of_group(self.group_size(), losses)
     }
 
     /// The packet that `lane` must not go beyond, in packets since its start.

@@ -59,7 +59,7 @@ fn the_greatest_deficit_of_many_receivers_makes_one_order() {
     for deficit in [3, 7, 5] {
         ask(&mut ledger, at(0), 4, 0, deficit);
     }
-    assert!(ledger.close(at(9)).is_empty(), "waits one round trip");
+    assert!(ledger.close(at(2)).is_empty(), "a quarter of a round trip");
     assert_eq!(ledger.close(at(10)), [order(4, K, 7)]);
 }
 
@@ -190,4 +190,35 @@ fn nonsense_orders_nothing() {
     ));
     assert!(!ask(Level::SEGMENT, 77, id(0, K, 0), id(0, K, 1)));
     assert!(ledger.is_idle());
+}
+
+#[test]
+fn the_group_is_told_at_once_and_then_four_times_a_round_trip() {
+    let mut ledger = ledger();
+    ask(&mut ledger, at(100), 4, 0, 3);
+    assert_eq!(
+        ledger.poll_advertisement(at(100)).unwrap(),
+        [order(4, K, 3)]
+    );
+    ask(&mut ledger, at(101), 4, 0, 5);
+    assert_eq!(ledger.poll_timeout(), Some(at(100) + GRTT / 4));
+    assert_eq!(ledger.poll_advertisement(at(101)), None);
+    let later = at(100) + GRTT / 4;
+    assert_eq!(ledger.poll_advertisement(later).unwrap(), [order(4, K, 5)]);
+    assert_eq!(ledger.poll_advertisement(at(200)), None);
+}
+
+#[test]
+fn a_block_is_topped_up_only_while_it_may_be_waited_for() {
+    let mut ledger = ledger();
+    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 0, at(0)), None, "nothing more");
+    ledger.schedule(IMAGE_TOI, 2);
+    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 9, at(0)), None, "not sent yet");
+    ledger.sent(at(50), IMAGE_TOI, 2, 4);
+    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 9, at(60)), None, "long ago");
+    let topped = ledger.top_up(IMAGE_TOI, 2, 9, at(50)).unwrap();
+    assert_eq!(topped, order(2, K + 4, 5));
+    let spare = ledger.add_spare(&topped, 2).unwrap();
+    assert_eq!(spare, order(2, K + 9, 2));
+    assert_eq!(ledger.outstanding(), 2);
 }
