@@ -45,6 +45,9 @@ impl Clock {
         }
         let scale = 1_000_000 + i128::from(self.drift_ppm);
         let mut t = (i128::from(drifted) * 1_000_000 / scale) as u64;
+        while t > 0 && self.local(t - 1) >= time {
+            t -= 1;
+        }
         while self.local(t) < time {
             t += 1;
         }

@@ -3,6 +3,7 @@
 use crate::geometry::ObjectLayout;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Where a block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +25,9 @@ struct Block {
     parity: Vec<u16>,
     /// One past the highest parity index that was seen.
     parity_seen: u16,
-    /// Parity is not trusted for this block: a leaf of it was damaged.
+    /// Parity below this index is not trusted: a leaf of the block was damaged.
+    parity_floor: u16,
+    /// No parity is trusted: it was damaged again.
     sources_only: bool,
 }
 
@@ -104,7 +107,8 @@ impl Blocks {
     pub fn hold_parity(&mut self, sbn: u32, index: u16) -> Held {
         let block = &mut self.blocks[sbn as usize];
         block.parity_seen = block.parity_seen.max(index.saturating_add(1));
-        let refused = block.phase != BlockPhase::Open || block.sources_only;
+        let untrusted = block.sources_only || index < block.parity_floor;
+        let refused = block.phase != BlockPhase::Open || untrusted;
         if refused || block.parity.iter().rev().any(|&held| held == index) {
             return Held::Duplicate;
         }
@@ -153,17 +157,32 @@ impl Blocks {
         self.hold_source(sbn, esi);
     }
 
-    /// Forgets symbol `index`, and all parity of its block: a leaf that it
-    /// touches was damaged. From then on the block takes sources only.
-    pub fn reopen(&mut self, index: u64) {
+    /// Forgets `symbols` of the object, and all parity of their blocks: a leaf
+    /// did not match. A block is first mended by fresh parity; if that does not
+    /// help, a symbol elsewhere in it is wrong, and it takes sources only.
+    pub fn damage(&mut self, symbols: Range<u64>) {
+        if symbols.is_empty() {
+            return;
+        }
+        let (first, last) = (
+            self.layout.locate(symbols.start).0,
+            self.layout.locate(symbols.end - 1).0,
+        );
+        for block in &mut self.blocks[first as usize..=last as usize] {
+            block.parity = Vec::new();
+            block.sources_only = block.parity_floor > 0;
+            block.parity_floor = block.parity_seen.max(1);
+        }
+        symbols.for_each(|index| self.forget(index));
+    }
+
+    fn forget(&mut self, index: u64) {
         let (sbn, _) = self.layout.locate(index);
         let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
-        let block = &mut self.blocks[sbn as usize];
-        block.parity = Vec::new();
-        block.sources_only = true;
         if self.held[word] & bit == 0 {
             return;
         }
+        let block = &mut self.blocks[sbn as usize];
         self.held[word] &= !bit;
         block.sources -= 1;
         if block.phase == BlockPhase::Done {
@@ -192,7 +211,7 @@ impl Blocks {
             Need::Sources
         } else {
             Need::Parity {
-                from: block.parity_seen,
+                from: block.parity_seen.max(block.parity_floor),
                 deficit,
             }
         }
@@ -283,14 +302,25 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_symbol_reopens_its_block_for_sources_only() {
+    fn a_damaged_block_takes_fresh_parity_and_then_sources_only() {
         let mut blocks = blocks();
-        for esi in 0..5 {
+        for esi in 0..4 {
             blocks.hold_source(1, esi);
         }
-        blocks.reopen(7);
+        assert_eq!(blocks.hold_parity(1, 2), Held::Restorable);
+        blocks.restored(1, |_| {});
+        blocks.damage(7..8);
+        let fresh = Need::Parity {
+            from: 3,
+            deficit: 1,
+        };
+        assert_eq!(blocks.need(1), fresh);
+        assert_eq!(blocks.hold_parity(1, 2), Held::Duplicate);
+        assert_eq!(blocks.hold_parity(1, 3), Held::Restorable);
+        blocks.restored(1, |_| {});
+        blocks.damage(7..8);
         assert_eq!(blocks.need(1), Need::Sources);
-        assert_eq!(blocks.hold_parity(1, 0), Held::Duplicate);
+        assert_eq!(blocks.hold_parity(1, 4), Held::Duplicate);
         let mut runs = Vec::new();
         blocks.missing_runs(1, |a, b| runs.push((a, b)));
         assert_eq!(runs, [(2, 2)]);

@@ -466,7 +466,7 @@ impl Session {
         let Some(list) = &mut self.objects.leaf_list else {
             return;
         };
-        (0..list.layout().symbols()).for_each(|index| list.reopen(index));
+        list.damage(0..list.layout().symbols());
         for sbn in 0..list.layout().blocks() {
             self.requests.want(now, LEAVES_TOI, sbn);
         }
@@ -489,8 +489,9 @@ impl Session {
             return self.check_verified();
         }
         self.counters.leaves_damaged += 1;
-        for index in leaves.damage(leaf) {
-            image.reopen(index);
+        let symbols = leaves.damage(leaf);
+        image.damage(symbols.clone());
+        for index in symbols {
             self.requests
                 .want(now, IMAGE_TOI, image.layout().locate(index).0);
         }
