@@ -129,8 +129,8 @@ impl Requests {
     pub fn repair_seen(&mut self, now: Time, group: Group, toi: u16, sbn: u32) {
         if let Some(wanted) = self.wanted.get_mut(&(toi, sbn)) {
             wanted.answered = true;
-            wanted.attempts = 0;
-            wanted.quiet_until = wanted.quiet_until.max(now + group.hold_off());
+            let patience = patience(group, wanted.attempts);
+            wanted.quiet_until = wanted.quiet_until.max(now + patience);
         }
     }
 
@@ -141,6 +141,7 @@ impl Requests {
             && wanted.answered
         {
             wanted.answered = false;
+            wanted.attempts = 0;
             wanted.quiet_until = now;
             self.due_by(now);
         }
@@ -266,9 +267,7 @@ impl Requests {
             wanted.covered = false;
             wanted.covered_to = 0;
             wanted.answered = false;
-            let hold_off = group.hold_off();
-            let patience = hold_off * (1 << wanted.attempts.saturating_sub(1));
-            let patience = patience.min(PATIENCE_MAX.max(hold_off));
+            let patience = patience(group, wanted.attempts);
             wanted.quiet_until = now + patience;
         }
         if let Some(run) = whole {
@@ -278,6 +277,14 @@ impl Requests {
         self.next_due = self.wanted.values().map(|w| w.quiet_until).min();
         messages.finish()
     }
+}
+
+/// How long to wait for an answer: longer with every request that the sender
+/// could not serve yet, as when the slowest receiver holds its window.
+fn patience(group: Group, attempts: u32) -> Duration {
+    let hold_off = group.hold_off();
+    let longer = hold_off * (1 << attempts.saturating_sub(1));
+    longer.min(PATIENCE_MAX.max(hold_off))
 }
 
 impl Wanted {
