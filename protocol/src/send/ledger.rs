@@ -208,14 +208,9 @@ impl Ledger {
             .is_some_and(|entry| entry.asked)
     }
 
-    /// Orders parity up to `parity` for a block that was sent last after
-    /// `since`, if it has had less and nobody waits for more.
-    pub fn top_up(&mut self, toi: u16, sbn: u32, parity: u16, since: Time) -> Option<RepairOrder> {
+    /// Orders parity up to `parity` for a block that has been sent with less.
+    pub fn top_up(&mut self, toi: u16, sbn: u32, parity: u16) -> Option<RepairOrder> {
         let len = self.shape.layout(toi)?.block_len(sbn);
-        let entry = self.entry(toi, sbn)?;
-        if entry.first_pending || entry.sent < since {
-            return None;
-        }
         self.order_parity(toi, sbn, len, parity)
     }
 
@@ -229,7 +224,7 @@ impl Ledger {
     fn order_parity(&mut self, toi: u16, sbn: u32, len: u16, end: u16) -> Option<RepairOrder> {
         let entry = self.entry(toi, sbn)?;
         let first = entry.parity;
-        if first >= end || end > PARITY_MAX {
+        if entry.first_pending || first >= end || end > PARITY_MAX {
             return None;
         }
         entry.parity = end;

@@ -171,6 +171,17 @@ pub struct Feedback {
     pub refused: u64,
 }
 
+/// A block whose first transmission has left not long ago.
+#[derive(Debug)]
+struct Recent {
+    sbn: u32,
+    sent: Time,
+    /// Loss of the group when it left, if that was known.
+    loss: Option<f64>,
+    /// It left with parity for what is usually lost.
+    planned: bool,
+}
+
 /// A push in progress.
 #[derive(Debug)]
 pub struct Sender {
@@ -185,8 +196,8 @@ pub struct Sender {
     grtt: GrttEstimate,
     rate: RateControl,
     pooled: PooledLoss,
-    /// First transmissions with parity for a large group: when they left.
-    outcomes: VecDeque<(Time, u32)>,
+    /// First transmissions that somebody may still ask for.
+    recent: VecDeque<Recent>,
     /// Blocks that left before the group's loss was known have their parity.
     caught_up: bool,
     /// So has the end of the image.
@@ -225,7 +236,7 @@ impl Sender {
             grtt: GrttEstimate::default(),
             rate: config.rate.clone(),
             pooled: PooledLoss::default(),
-            outcomes: VecDeque::new(),
+            recent: VecDeque::new(),
             caught_up: false,
             rounded_off: false,
             window: Window::new(config.shape.lanes, config.shape.window_packets),
@@ -306,8 +317,13 @@ impl Sender {
     pub fn handle_sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16, first: bool) {
         self.ledger.sent(now, toi, sbn, parity_end);
         if first {
-            if toi == IMAGE_TOI && parity_end > 0 && self.group_loss().is_known() {
-                self.outcomes.push_back((now, sbn));
+            if toi == IMAGE_TOI {
+                self.recent.push_back(Recent {
+                    sbn,
+                    sent: now,
+                    loss: self.pooled.loss(),
+                    planned: parity_end > 0,
+                });
             }
             self.first_left = self.first_left.saturating_sub(1);
             if self.first_left == 0 && self.phase == Phase::Sending {
@@ -481,12 +497,23 @@ impl Sender {
         self.grtt() * (u32::from(self.backoff_factor()) + 2)
     }
 
-    /// What became of blocks that were sent with parity for the group.
+    /// What became of blocks that were sent with parity for the group, and what
+    /// the first knowledge of the loss says of those before it.
     fn note_outcomes(&mut self, now: Time) {
+        if let Some(loss) = self.pooled.loss() {
+            let unknown = self
+                .recent
+                .iter_mut()
+                .rev()
+                .filter(|block| block.loss.is_none());
+            unknown.for_each(|block| block.loss = Some(loss));
+        }
         let hearing = self.hearing();
-        let ripe = |&mut (sent, _): &mut (Time, u32)| now.since(sent) >= hearing;
-        while let Some((_, sbn)) = self.outcomes.pop_front_if(ripe) {
-            self.pooled.note_outcome(self.ledger.was_asked(sbn));
+        let ripe = |block: &mut Recent| now.since(block.sent) >= hearing;
+        while let Some(block) = self.recent.pop_front_if(ripe) {
+            if block.planned {
+                self.pooled.note_outcome(self.ledger.was_asked(block.sbn));
+            }
         }
     }
 
@@ -494,7 +521,7 @@ impl Sender {
     /// loss was known get their parity as soon as it is, and once everything has
     /// been sent, the blocks that may still be waited for get parity that will
     /// probably do.
-    fn top_up(&mut self, now: Time) {
+    fn top_up(&mut self) {
         let ending = self.phase == Phase::Flushing;
         if self.rounded_off || (self.caught_up && !ending) {
             return;
@@ -506,15 +533,16 @@ impl Sender {
         };
         self.caught_up = true;
         self.rounded_off = ending;
-        let since = now - self.hearing();
-        for sbn in 0..layout.blocks() {
-            let len = layout.block_len(sbn);
+        for block in &self.recent {
+            // A block that left in better times has lost less.
+            let loss = loss.at_most(block.loss);
+            let len = layout.block_len(block.sbn);
             let parity = if ending {
                 loss.last_parity(len)
             } else {
                 loss.first_parity(len)
             };
-            let order = self.ledger.top_up(IMAGE_TOI, sbn, parity, since);
+            let order = self.ledger.top_up(IMAGE_TOI, block.sbn, parity);
             self.orders.extend(order.map(Order::Parity));
         }
     }
@@ -535,7 +563,7 @@ impl Sender {
 
     fn serve(&mut self, now: Time) {
         self.note_outcomes(now);
-        self.top_up(now);
+        self.top_up();
         if let Some(wanted) = self.ledger.poll_advertisement(now) {
             self.advertise(&wanted);
         }

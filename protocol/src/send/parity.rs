@@ -41,8 +41,11 @@ impl LossEstimate {
         let fresh_received = received.saturating_sub(self.received);
         let fresh_lost = lost.saturating_sub(self.lost);
         (self.received, self.lost) = (received.max(self.received), lost.max(self.lost));
-        self.average.add(fresh_received, fresh_lost, MEMORY_PACKETS);
-        (fresh_received, fresh_lost)
+        // Whoever loses more than half has lost its path for a while: no parity
+        // helps against that, and none is wanted after it.
+        let usual_lost = fresh_lost.min(fresh_received);
+        self.average.add(fresh_received, usual_lost, MEMORY_PACKETS);
+        (fresh_received, usual_lost)
     }
 
     /// Part of the packets that are lost, 0 to 1, as if the first thousand
@@ -110,6 +113,11 @@ impl PooledLoss {
         self.lost = self.lost.saturating_add(lost);
     }
 
+    /// The pooled loss, if it is known.
+    pub(super) fn loss(&self) -> Option<f64> {
+        self.is_evident().then_some(self.average.loss)
+    }
+
     fn is_evident(&self) -> bool {
         let packets = self.received.saturating_add(self.lost);
         let enough = packets >= EVIDENCE_PACKETS && self.lost >= EVIDENCE_LOST;
@@ -131,9 +139,9 @@ impl PooledLoss {
         receivers: usize,
         losses: impl Iterator<Item = &'a LossEstimate>,
     ) -> GroupLoss {
-        let known = self.is_evident() && receivers > WINDOWED_GROUP_MAX;
+        let large = receivers > WINDOWED_GROUP_MAX;
         let independent = libm::pow(receivers.max(1) as f64, self.trust);
-        let pooled = if known { self.average.loss } else { 0.0 };
+        let pooled = self.loss().filter(|_| large).unwrap_or(0.0);
         GroupLoss {
             worst: losses.map(|own| own.loss(pooled)).fold(0.0, f64::max),
             pooled,
@@ -158,6 +166,16 @@ impl GroupLoss {
     /// Whether losses of a large group are known.
     pub fn is_known(&self) -> bool {
         self.pooled >= LOSS_MIN
+    }
+
+    /// The same group in better times, when it lost no more than `pooled`.
+    pub fn at_most(self, pooled: Option<f64>) -> GroupLoss {
+        let pooled = pooled.unwrap_or(1.0).min(self.pooled);
+        GroupLoss {
+            pooled,
+            worst: 0.0,
+            ..self
+        }
     }
 
     /// Parity symbols to send with a block of `block_len`.
@@ -292,6 +310,14 @@ mod tests {
         assert_eq!(worst(0.02).spare_parity(1), 1);
         assert_eq!(worst(0.02).spare_parity(20), 2);
         assert_eq!(worst(0.2).spare_parity(5), 5);
+    }
+
+    #[test]
+    fn an_outage_is_no_loss_to_prepare_for() {
+        let mut estimate = LossEstimate::default();
+        estimate.report(10_000, 0);
+        estimate.report(10_020, 9_000);
+        assert_eq!(worst(estimate.loss(0.0)).first_parity(512), 1);
     }
 
     #[test]

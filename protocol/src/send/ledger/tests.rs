@@ -209,14 +209,13 @@ fn the_group_is_told_at_once_and_then_four_times_a_round_trip() {
 }
 
 #[test]
-fn a_block_is_topped_up_only_while_it_may_be_waited_for() {
+fn a_block_is_topped_up_to_what_it_has_not_had() {
     let mut ledger = ledger();
-    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 0, at(0)), None, "nothing more");
     ledger.schedule(IMAGE_TOI, 2);
-    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 9, at(0)), None, "not sent yet");
+    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 9), None, "not sent yet");
     ledger.sent(at(50), IMAGE_TOI, 2, 4);
-    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 9, at(60)), None, "long ago");
-    let topped = ledger.top_up(IMAGE_TOI, 2, 9, at(50)).unwrap();
+    assert_eq!(ledger.top_up(IMAGE_TOI, 2, 4), None, "it has had that");
+    let topped = ledger.top_up(IMAGE_TOI, 2, 9).unwrap();
     assert_eq!(topped, order(2, K + 4, 5));
     let spare = ledger.add_spare(&topped, 2).unwrap();
     assert_eq!(spare, order(2, K + 9, 2));
