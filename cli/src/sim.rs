@@ -1,4 +1,7 @@
 //! `linecast sim`: the protocol over a simulated network.
+mod experiment;
+mod plan;
+mod plot;
 
 use linecast_net::command::units;
 use linecast_net::command::{Exit, Failure, ProgressMode};
@@ -6,6 +9,7 @@ use linecast_sim::{
     Bottleneck, Content, Drop, Fault, LossModel, Network, Outage, Report, Scenario, Scope,
 };
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Run the protocol over a simulated network: one scenario, a campaign of random
@@ -51,6 +55,8 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     many: Many,
+    #[command(flatten)]
+    planned: Planned,
 }
 
 /// What is lost.
@@ -134,8 +140,44 @@ struct Many {
     progress: ProgressMode,
 }
 
+/// A declared experiment.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Experiments")]
+struct Planned {
+    /// Run the experiment that a TOML file declares: every combination of the
+    /// flags in its table `[grid]`, with those in `[fixed]`
+    #[arg(long, value_name = "FILE", conflicts_with_all = RUN_FLAGS)]
+    plan: Option<PathBuf>,
+    /// Draw the plan's `[[plot]]` tables too, as SVG files beside it; without
+    /// this no file is written
+    #[arg(long, requires = "plan")]
+    plots: bool,
+}
+
+/// What a plan declares itself; given beside one, it would be ignored.
+const RUN_FLAGS: [&str; 15] = [
+    "receivers",
+    "size",
+    "rate",
+    "rtt",
+    "symbol",
+    "block_symbols",
+    "lanes",
+    "seed",
+    "real_bytes",
+    "no_suppression",
+    "Losses",
+    "Disturbances",
+    "random",
+    "seeds",
+    "repeat",
+];
+
 /// Runs `linecast sim`.
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    if let Some(path) = &args.planned.plan {
+        return experiment::run(args, path);
+    }
     let (seeds, random) = match &args.many.seeds {
         Some(seeds) => (seeds.clone(), true),
         None => (args.seed..args.seed + args.many.repeat, args.many.random),
@@ -152,10 +194,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if random && seeds.end - seeds.start == 1 && !args.json {
         print_scenario(&scenario(seeds.start));
     }
-    let jobs = match args.many.jobs {
-        Some(jobs) => jobs,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let jobs = args.many.jobs();
     let single = seeds.end - seeds.start == 1;
     let bar = progress(args.many.progress, &seeds, single);
     let mut reports = Vec::new();
@@ -188,6 +227,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::SomeFailed
     })
+}
+
+impl Many {
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(cores)
+    }
 }
 
 impl Args {

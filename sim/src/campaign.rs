@@ -230,25 +230,39 @@ pub fn run_seeds(
     scenario: impl Fn(u64) -> Scenario + Sync,
     seen: &mut dyn FnMut(Report),
 ) -> Result<(), ScenarioError> {
-    let next = AtomicU64::new(seeds.start);
+    run_many(seeds, jobs, scenario, &mut |_, report| seen(report))
+}
+
+/// As [`run_seeds`], for runs that more than a seed tells apart: each report
+/// comes with the number that its scenario was made from.
+///
+/// # Errors
+/// A scenario that cannot be run.
+pub fn run_many(
+    numbers: Range<u64>,
+    jobs: usize,
+    scenario: impl Fn(u64) -> Scenario + Sync,
+    seen: &mut dyn FnMut(u64, Report),
+) -> Result<(), ScenarioError> {
+    let next = AtomicU64::new(numbers.start);
     let (sender, reports) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             let (sender, next, scenario) = (sender.clone(), &next, &scenario);
-            let end = seeds.end;
+            let end = numbers.end;
             scope.spawn(move || {
                 loop {
-                    let seed = next.fetch_add(1, Relaxed);
+                    let number = next.fetch_add(1, Relaxed);
                     // Nobody listens any more once a scenario was refused.
-                    if seed >= end || sender.send(run(&scenario(seed))).is_err() {
+                    if number >= end || sender.send((number, run(&scenario(number)))).is_err() {
                         break;
                     }
                 }
             });
         }
         std::mem::drop(sender);
-        for report in reports {
-            seen(report?);
+        for (number, report) in reports {
+            seen(number, report?);
         }
         Ok(())
     })

@@ -41,7 +41,7 @@ mod trunk;
 mod world;
 
 pub use bound::{ideal_expansion, ideal_symbols};
-pub use campaign::{random_scenario, run_seeds};
+pub use campaign::{random_scenario, run_many, run_seeds};
 pub use check::{Rule, Violation};
 pub use report::{Completion, QueueDepth, Report, SCHEMA};
 pub use scenario::{
