@@ -274,7 +274,7 @@ impl Completion {
     pub(super) fn poll(&mut self, now: Time, group: Group) -> Option<Vec<u8>> {
         self.due.take_if(|due| *due <= now)?;
         self.due = Some(now + self.retry.max(group.spread() * 4));
-        self.retry = self.retry * 2;
+        self.retry *= 2;
         self.payload.clone()
     }
 

@@ -587,11 +587,11 @@ impl Session {
         match Notice::parse(content) {
             Some(Notice::Welcome(entries)) => {
                 let key = self.key.public();
-                if let Some(node) = message::welcomed(entries, key.as_bytes()) {
-                    if self.registration.welcome(now, node, self.group) {
-                        self.events.push_back(Event::Welcomed);
-                        self.reports.soon(now, self.group);
-                    }
+                if let Some(node) = message::welcomed(entries, key.as_bytes())
+                    && self.registration.welcome(now, node, self.group)
+                {
+                    self.events.push_back(Event::Welcomed);
+                    self.reports.soon(now, self.group);
                 }
             }
             Some(Notice::End { reason, signature }) => {
