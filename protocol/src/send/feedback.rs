@@ -120,8 +120,8 @@ impl Sender {
         };
         if fresh {
             self.newest_registration = now;
-            self.probe(now);
         }
+        self.answer_due = true;
         true
     }
 
@@ -139,6 +139,7 @@ impl Sender {
         member.heard = now;
         let (received, lost) = member.loss.report(status.received, status.lost);
         self.pooled.add(received, lost);
+        self.loss_due = true;
         member.lost = status.lost;
         member.leaves_verified = status.leaves_verified;
         for lane in 0..member.read.len() {

@@ -64,6 +64,10 @@ const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
 const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / message::WELCOME_ENTRY_BYTES - 3;
 /// Announcements a second that late receivers may ask for.
 const SOLICITED_PER_S: u64 = 50;
+/// Registrations are answered this often.
+const ANSWER_EVERY: Duration = Duration::from_millis(2);
+/// Everybody's loss is looked at this often: there may be thousands.
+const LOSS_EVERY: Duration = Duration::from_millis(1);
 /// Signatures checked in a second, whoever sends them.
 const VERIFY_RATE_PER_S: u64 = 5_000;
 
@@ -196,6 +200,11 @@ pub struct Sender {
     grtt: GrttEstimate,
     rate: RateControl,
     pooled: PooledLoss,
+    /// What follows from it and from everybody's own loss, and when to look
+    /// again.
+    loss: GroupLoss,
+    loss_due: bool,
+    loss_at: Time,
     /// First transmissions that somebody may still ask for.
     recent: VecDeque<Recent>,
     /// Blocks that left before the group's loss was known have their parity.
@@ -214,6 +223,8 @@ pub struct Sender {
     announce_every: Duration,
     announce_due: bool,
     newest_registration: Time,
+    answer_due: bool,
+    answer_at: Time,
     first_left: u64,
     data_started: Option<Time>,
     flush_at: Time,
@@ -236,6 +247,9 @@ impl Sender {
             grtt: GrttEstimate::default(),
             rate: config.rate.clone(),
             pooled: PooledLoss::default(),
+            loss: GroupLoss::default(),
+            loss_due: false,
+            loss_at: Time::ZERO,
             recent: VecDeque::new(),
             caught_up: false,
             rounded_off: false,
@@ -251,6 +265,8 @@ impl Sender {
             announce_every: ANNOUNCE_FIRST,
             announce_due: false,
             newest_registration: now,
+            answer_due: false,
+            answer_at: now,
             first_left: 0,
             data_started: None,
             flush_at: now,
@@ -357,6 +373,8 @@ impl Sender {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.checked = now;
+        self.update_loss(now);
+        self.answer(now);
         if now >= self.announce_at && self.phase < Phase::Ending {
             self.announce(now);
         }
@@ -414,11 +432,7 @@ impl Sender {
 
     fn start_if_ready(&mut self, now: Time) {
         let heard = self.roster.heard();
-        let all_enrolled = self
-            .roster
-            .members()
-            .iter()
-            .all(|m| m.state != MemberState::Expected);
+        let all_enrolled = self.roster.all_heard();
         let enough = match self.config.receivers {
             Some(count) => heard >= count && all_enrolled,
             None if !self.config.roster.is_empty() => all_enrolled,
@@ -449,9 +463,7 @@ impl Sender {
             self.phase = Phase::Flushing;
             self.flush_at = now;
         }
-        for member in self.roster.members_mut() {
-            member.missing = None;
-        }
+        self.roster.forget_missing();
     }
 
     fn schedule(&mut self, toi: u16, blocks: Range<u32>) {
@@ -576,7 +588,7 @@ impl Sender {
         }
         self.roster.stall(now, self.config.stall_timeout);
         let expected = self.config.receivers.unwrap_or(0).max(1);
-        let waiting = self.roster.members().iter().any(Member::is_open);
+        let waiting = self.roster.open() > 0;
         let missing = self.roster.heard() < expected;
         if !waiting && self.phase == Phase::Flushing && (!missing || self.roster.heard() > 0) {
             return self.end(now, Ending::Finished);
@@ -736,23 +748,25 @@ impl Sender {
         if core::mem::take(&mut self.announce_due) {
             return Some(Transmit::SessionObject);
         }
-        if self.outbox.is_empty() {
-            self.welcome();
-        }
         *out = self.outbox.pop_front()?;
         Some(Transmit::Message)
     }
 
+    /// Answers registrations: with a welcome for those that wait for one, and a
+    /// probe of the round trip. Thousands come at once, so not each on its own.
+    fn answer(&mut self, now: Time) {
+        if !self.answer_due || now < self.answer_at {
+            return;
+        }
+        self.answer_at = now + ANSWER_EVERY;
+        self.welcome();
+        self.answer_due = self.roster.has_welcomes_due();
+        self.probe(now);
+    }
+
     fn welcome(&mut self) {
         let mut entries = Vec::new();
-        for member in self
-            .roster
-            .members_mut()
-            .iter_mut()
-            .filter(|m| m.welcome_due)
-            .take(WELCOMES_MAX)
-        {
-            member.welcome_due = false;
+        for member in self.roster.take_welcomes(WELCOMES_MAX) {
             entries.extend_from_slice(&member.key.as_bytes()[..8]);
             entries.extend_from_slice(&member.node.to_be_bytes());
         }
@@ -773,9 +787,18 @@ impl Sender {
     }
 
     fn group_loss(&self) -> GroupLoss {
+        self.loss
+    }
+
+    /// Looks at everybody's loss again, where there is something new.
+    fn update_loss(&mut self, now: Time) {
+        if !self.loss_due || now < self.loss_at {
+            return;
+        }
+        (self.loss_due, self.loss_at) = (false, now + LOSS_EVERY);
         let open = self.roster.members().iter().filter(|m| m.is_open());
         let losses = open.map(|m| &m.loss);
-        self.pooled.of_group(self.group_size(), losses)
+        self.loss = self.pooled.of_group(self.group_size(), losses);
     }
 
     /// The packet that `lane` must not go beyond, in packets since its start.
@@ -830,12 +853,15 @@ impl Sender {
             Phase::Done => return None,
         };
         let deadline = self.config.deadline.map(|limit| self.started + limit);
-        let announce = (self.phase < Phase::Ending).then_some(self.announce_at);
+        let open = self.phase < Phase::Ending;
+        let announce = open.then_some(self.announce_at);
+        let answer = (open && self.answer_due).then_some(self.answer_at);
         phase
             .into_iter()
             .flatten()
             .chain(deadline)
             .chain(announce)
+            .chain(answer)
             .min()
     }
 }

@@ -98,12 +98,18 @@ impl Member {
     }
 }
 
-/// All receivers, by node id and by key.
+/// All receivers, by node id and by key. What is asked every turn of the
+/// sender's loop is counted when it changes: there may be thousands.
 #[derive(Debug, Default)]
 pub struct Roster {
     members: Vec<Member>,
     by_node: BTreeMap<u32, usize>,
     by_key: BTreeMap<PublicKey, usize>,
+    heard: usize,
+    open: usize,
+    welcomes_due: usize,
+    /// Nobody stalls before this.
+    stall_at: Time,
 }
 
 impl Roster {
@@ -124,16 +130,53 @@ impl Roster {
         &self.members
     }
 
-    pub(super) fn members_mut(&mut self) -> &mut [Member] {
-        &mut self.members
-    }
-
     /// Receivers heard so far.
     pub fn heard(&self) -> usize {
-        self.members
-            .iter()
-            .filter(|m| m.state != MemberState::Expected)
-            .count()
+        self.heard
+    }
+
+    /// Receivers that the session still works for.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Whether every receiver of the roster has been heard.
+    pub(super) fn all_heard(&self) -> bool {
+        self.heard == self.members.len()
+    }
+
+    fn set_state(&mut self, at: usize, state: MemberState) {
+        let member = &mut self.members[at];
+        let was_open = member.is_open();
+        self.heard += usize::from(member.state == MemberState::Expected);
+        member.state = state;
+        match (was_open, member.is_open()) {
+            (false, true) => self.open += 1,
+            (true, false) => self.open -= 1,
+            _ => {}
+        }
+    }
+
+    /// Forgets which leaves receivers said they lack: from now on everybody is
+    /// served by what it asks for.
+    pub(super) fn forget_missing(&mut self) {
+        self.members.iter_mut().for_each(|m| m.missing = None);
+    }
+
+    /// Whether a registration waits to be confirmed.
+    pub(super) fn has_welcomes_due(&self) -> bool {
+        self.welcomes_due > 0
+    }
+
+    /// Takes up to `count` receivers whose registration is to be confirmed.
+    pub(super) fn take_welcomes(&mut self, count: usize) -> impl Iterator<Item = &Member> {
+        let due = self.welcomes_due.min(count);
+        self.welcomes_due -= due;
+        let waiting = self.members.iter_mut().filter(|m| m.welcome_due);
+        waiting.take(due).map(|member| {
+            member.welcome_due = false;
+            &*member
+        })
     }
 
     /// The receiver with this node id.
@@ -171,14 +214,17 @@ impl Roster {
         }
         let node = self.free_node(register.node, at, &key);
         self.by_node.insert(node, at);
-        let member = &mut self.members[at];
-        let fresh = member.state == MemberState::Expected;
-        let restarted = member.is_open() && member.address != Some(from);
-        if fresh || restarted || member.state == MemberState::Stalled {
-            member.state = MemberState::Receiving;
+        let fresh = self.members[at].state == MemberState::Expected;
+        let restarted = self.members[at].is_open() && self.members[at].address != Some(from);
+        if fresh || restarted || self.members[at].state == MemberState::Stalled {
+            self.set_state(at, MemberState::Receiving);
+            let member = &mut self.members[at];
             member.read = positions.to_vec();
             member.missing = register.missing;
         }
+        self.stall_at = Time::ZERO;
+        self.welcomes_due += usize::from(!self.members[at].welcome_due);
+        let member = &mut self.members[at];
         member.node = node;
         member.address = Some(from);
         member.heard = now;
@@ -208,13 +254,10 @@ impl Roster {
 
     /// Enters a completion or a failure; gives whether it was news.
     pub(super) fn complete(&mut self, now: Time, key: &PublicKey, complete: Complete) -> bool {
-        let Some(member) = self
-            .by_key
-            .get(key)
-            .and_then(|&at| self.members.get_mut(at))
-        else {
+        let Some(&at) = self.by_key.get(key) else {
             return false;
         };
+        let member = &mut self.members[at];
         member.heard = now;
         if member.completed_at.is_some() {
             return false;
@@ -222,24 +265,31 @@ impl Roster {
         member.completed_at = Some(now);
         member.lost = complete.figures.lost_symbols;
         member.figures = complete.figures;
-        member.state = match complete.error {
+        let state = match complete.error {
             None => MemberState::Complete,
             Some(error) => MemberState::Failed(error),
         };
+        self.set_state(at, state);
         true
     }
 
-    /// Marks receivers that said nothing for `timeout` as stalled; gives whether
-    /// there was one.
-    pub(super) fn stall(&mut self, now: Time, timeout: Duration) -> bool {
-        let mut any = false;
-        for member in self.members.iter_mut().filter(|m| m.is_open()) {
-            if now.since(member.heard) >= timeout {
-                member.state = MemberState::Stalled;
-                any = true;
+    /// Marks receivers that said nothing for `timeout` as stalled.
+    pub(super) fn stall(&mut self, now: Time, timeout: Duration) {
+        if now < self.stall_at {
+            return;
+        }
+        self.stall_at = Time::NEVER;
+        for at in 0..self.members.len() {
+            if !self.members[at].is_open() {
+                continue;
+            }
+            let stalls = self.members[at].heard + timeout;
+            if stalls <= now {
+                self.set_state(at, MemberState::Stalled);
+            } else {
+                self.stall_at = self.stall_at.min(stalls);
             }
         }
-        any
     }
 
     /// The activity that a receiver reports.

@@ -79,11 +79,11 @@ impl Window {
 
     /// The position that `lane` must not go beyond.
     pub(super) fn limit(&self, now: Time, lane: usize, roster: &Roster) -> u64 {
-        let open = || roster.members().iter().filter(|m| m.is_open());
-        if open().count() > WINDOWED_GROUP_MAX {
+        if roster.open() > WINDOWED_GROUP_MAX {
             return u64::MAX;
         }
-        let holding = open().filter(|m| now.since(m.heard) < WINDOW_SILENCE);
+        let open = roster.members().iter().filter(|m| m.is_open());
+        let holding = open.filter(|m| now.since(m.heard) < WINDOW_SILENCE);
         let limits = holding.map(|m| {
             let packets = self.packets.min(u64::from(m.buffer_packets).max(64));
             m.read.get(lane).copied().unwrap_or(0) + packets
