@@ -55,7 +55,6 @@ pub(crate) struct Totals {
     pub parity: u64,
     pub repair: u64,
     pub data_bytes: u64,
-    pub packets: u64,
 }
 
 /// A parity symbol went out a second time.
@@ -77,7 +76,6 @@ pub(crate) struct Lanes {
     /// Symbols sent of each block so far, and the next fresh parity index.
     blocks: BTreeMap<(u16, u32), (u32, u16)>,
     pub repeated: Vec<Repeated>,
-    pub first_left_at: u64,
 }
 
 impl Lanes {
@@ -89,7 +87,6 @@ impl Lanes {
             totals: Totals::default(),
             blocks: BTreeMap::new(),
             repeated: Vec::new(),
-            first_left_at: 0,
         }
     }
 
@@ -224,9 +221,6 @@ impl Lanes {
             return;
         }
         queue.pop_front();
-        if job.first {
-            self.first_left_at = lane.free_at;
-        }
         self.sent.push_back(Sent {
             at: lane.free_at,
             toi: job.toi,
@@ -273,7 +267,6 @@ impl Lanes {
             }
             *fresh = (*fresh).max(index + 1);
         }
-        self.totals.packets += 1;
         if job.toi != IMAGE_TOI {
             return;
         }

@@ -376,13 +376,33 @@ impl<'a> World<'a> {
             completion_ms,
             completion_rtts: completion_ms.scaled(rtt_ms),
             completion_send_times: completion_ms.scaled(ideal_send_ms.max(1e-9)),
-            queues: self.queues.values().cloned().collect(),
-            socket_drops: sum(|node| node.socket_figures().0.into()),
+            queues: self.queue_depths(),
+            socket_drops: sum(|node| node.socket_drops()),
             simulated_ms: self.now as f64 / 1e6,
         };
         report.compare(&layout, self.scenario.independent_losses());
         report.violated(self.checker.count, &self.checker.violations);
         report
+    }
+
+    fn queue_depths(&self) -> Vec<QueueDepth> {
+        let mut depths: Vec<QueueDepth> = self.queues.values().cloned().collect();
+        let sockets = self.receivers.iter().map(ReceiverNode::socket_depth);
+        if let Some((depth, bound)) = sockets.max_by_key(|&(depth, _)| depth) {
+            depths.push(QueueDepth {
+                name: "packets in a socket",
+                depth,
+                bound,
+            });
+        }
+        if let Some(bottleneck) = self.scenario.network.bottleneck {
+            depths.push(QueueDepth {
+                name: "bytes before the bottleneck",
+                depth: self.trunk.queue_bytes_max as usize,
+                bound: bottleneck.queue_bytes as usize,
+            });
+        }
+        depths
     }
 
     /// The least that would have done for the losses that were drawn: of each

@@ -9,11 +9,13 @@
 
 mod budget;
 mod feedback;
+mod gathering;
 mod grtt;
 mod ledger;
 mod parity;
 mod rate;
 mod roster;
+mod serving;
 mod share;
 mod window;
 
@@ -27,45 +29,32 @@ pub use share::{Class, RepairShare};
 
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MESSAGE_BYTES_MAX, MIDDLING_GROUP_MAX,
-    ROSTER_MAX, WINDOWED_GROUP_MAX,
+    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MIDDLING_GROUP_MAX, ROSTER_MAX,
+    WINDOWED_GROUP_MAX,
 };
 use crate::message::{self, EndReason, Notice};
-use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::offer::{IMAGE_TOI, SessionShape};
 use crate::pacer::l2_bytes;
 use crate::queue::Queue;
 use crate::time::{Duration, Time};
-use crate::tree::LEAF_BYTES;
-use crate::wire::{
-    CcList, Command, CommandBody, DATA_HEADER_BYTES, Level, NodeList, PayloadId, RequestBuilder,
-    Requests, SenderWord, Timestamp, quantize,
-};
+use crate::wire::{Command, CommandBody, DATA_HEADER_BYTES, SenderWord, quantize};
 use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use budget::Budget;
 use core::ops::Range;
 use window::Window;
 
 const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
-const ANNOUNCE_EVERY: Duration = Duration::from_millis(200);
 /// The first symbol waits no longer than this for a measured round trip.
 const MEASURE_MAX: Duration = Duration::from_millis(100);
 const FLUSH_MIN: Duration = Duration::from_millis(5);
-const FLUSH_MAX: Duration = Duration::from_millis(250);
 /// The notice of the end, and EOT, are sent this often.
 const END_REPEATS: u8 = 5;
 /// Time between them: apart enough not to be lost together.
 const END_SPACING: Duration = Duration::from_millis(3);
-/// Node ids in one acking list.
-const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
-/// Entries in one welcome.
-const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / message::WELCOME_ENTRY_BYTES - 3;
 /// Announcements a second that late receivers may ask for.
 const SOLICITED_PER_S: u64 = 50;
-/// Registrations are answered this often.
-const ANSWER_EVERY: Duration = Duration::from_millis(2);
 /// Everybody's loss is looked at this often: there may be thousands.
 const LOSS_EVERY: Duration = Duration::from_millis(1);
 /// Signatures checked in a second, whoever sends them.
@@ -352,10 +341,6 @@ impl Sender {
         }
     }
 
-    fn flush_min(&self) -> Duration {
-        FLUSH_MIN.max(self.grtt() * 2)
-    }
-
     /// Ends the session before everyone has the image.
     pub fn end_early(&mut self, now: Time, reason: EndReason) {
         if self.phase < Phase::Ending {
@@ -395,274 +380,6 @@ impl Sender {
                 break;
             }
         }
-    }
-
-    /// Somebody heard symbols and does not know the session yet. Strangers can
-    /// make this happen, so it is bounded.
-    fn announce_soon(&mut self, now: Time) -> bool {
-        let solicited = self.solicited.take(now);
-        if solicited {
-            self.announce_at = now;
-        }
-        solicited
-    }
-
-    fn announce(&mut self, now: Time) {
-        self.announce_due = true;
-        self.probe(now);
-        // About 3,000 bytes an announcement: at most a fiftieth of a slow rate.
-        let slow = Duration::from_nanos(24_000 * 50 * 1_000_000_000 / self.rate.bps().max(1));
-        self.announce_at = now + self.announce_every.max(slow.min(Duration::from_secs(20)));
-        self.announce_every = (self.announce_every * 3 / 2).min(ANNOUNCE_EVERY);
-    }
-
-    /// Asks for the round trip: whoever speaks next answers it.
-    fn probe(&mut self, now: Time) {
-        let Timestamp { sec, usec } = Timestamp::from_ns(now.ns());
-        let body = CommandBody::Cc {
-            cc_sequence: self.cc_sequence,
-            sec,
-            usec,
-            rate: None,
-            nodes: CcList::EMPTY,
-        };
-        self.cc_sequence = self.cc_sequence.wrapping_add(1);
-        self.push_command(&body);
-    }
-
-    fn start_if_ready(&mut self, now: Time) {
-        let heard = self.roster.heard();
-        let all_enrolled = self.roster.all_heard();
-        let enough = match self.config.receivers {
-            Some(count) => heard >= count && all_enrolled,
-            None if !self.config.roster.is_empty() => all_enrolled,
-            None => heard > 0 && now.since(self.newest_registration) >= self.config.settle,
-        };
-        let waited = now.since(self.started) >= self.config.wait;
-        if waited && heard == 0 {
-            return self.end(now, Ending::NoReceivers);
-        }
-        // A registration is answered by a probe, which is answered in turn.
-        let measured =
-            self.grtt.is_measured() || now.since(self.newest_registration) >= MEASURE_MAX;
-        if (enough && measured) || waited {
-            self.start(now);
-        }
-    }
-
-    fn start(&mut self, now: Time) {
-        self.phase = Phase::Sending;
-        self.data_started = Some(now);
-        if let Some(layout) = self.config.shape.layout(LEAVES_TOI).copied() {
-            self.schedule(LEAVES_TOI, 0..layout.blocks());
-        }
-        for blocks in self.missing_blocks() {
-            self.schedule(IMAGE_TOI, blocks);
-        }
-        if self.first_left == 0 {
-            self.phase = Phase::Flushing;
-            self.flush_at = now;
-        }
-        self.roster.forget_missing();
-    }
-
-    fn schedule(&mut self, toi: u16, blocks: Range<u32>) {
-        for sbn in blocks.clone() {
-            self.ledger.schedule(toi, sbn);
-            self.first_left += 1;
-        }
-        self.orders.push_back(Order::FirstPass { toi, blocks });
-    }
-
-    /// Blocks of the image that at least one receiver lacks.
-    fn missing_blocks(&self) -> Vec<Range<u32>> {
-        let Some(layout) = self.config.shape.layout(IMAGE_TOI) else {
-            return Vec::new();
-        };
-        let open = || self.roster.members().iter().filter(|m| m.is_open());
-        if open().any(|m| m.missing.is_none()) {
-            return core::iter::once(0..layout.blocks()).collect();
-        }
-        let mut lacking = vec![false; layout.blocks() as usize];
-        for (first, end) in open().flat_map(|m| m.missing.iter().flatten()) {
-            let bytes =
-                first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
-            let symbols = layout.symbols_touching(&bytes);
-            if !symbols.is_empty() && symbols.end <= layout.symbols() {
-                let last = layout.locate(symbols.end - 1).0;
-                lacking[layout.locate(symbols.start).0 as usize..=last as usize].fill(true);
-            }
-        }
-        let mut runs: Vec<Range<u32>> = Vec::new();
-        for sbn in (0..layout.blocks()).filter(|&sbn| lacking[sbn as usize]) {
-            match runs.last_mut() {
-                Some(run) if run.end == sbn => run.end += 1,
-                _ => runs.push(sbn..sbn + 1),
-            }
-        }
-        runs
-    }
-
-    /// The longest a receiver takes to ask for a block, and its request to
-    /// come.
-    fn hearing(&self) -> Duration {
-        self.grtt() * (u32::from(self.backoff_factor()) + 2)
-    }
-
-    /// What became of blocks that were sent with parity for the group, and what
-    /// the first knowledge of the loss says of those before it.
-    fn note_outcomes(&mut self, now: Time) {
-        if let Some(loss) = self.pooled.loss() {
-            let unknown = self
-                .recent
-                .iter_mut()
-                .rev()
-                .filter(|block| block.loss.is_none());
-            unknown.for_each(|block| block.loss = Some(loss));
-        }
-        let hearing = self.hearing();
-        let ripe = |block: &mut Recent| now.since(block.sent) >= hearing;
-        while let Some(block) = self.recent.pop_front_if(ripe) {
-            if block.planned {
-                self.pooled.note_outcome(self.ledger.was_asked(block.sbn));
-            }
-        }
-    }
-
-    /// A large group takes round trips to ask. So blocks that left before its
-    /// loss was known get their parity as soon as it is, and once everything has
-    /// been sent, the blocks that may still be waited for get parity that will
-    /// probably do.
-    fn top_up(&mut self) {
-        let ending = self.phase == Phase::Flushing;
-        if self.rounded_off || (self.caught_up && !ending) {
-            return;
-        }
-        let loss = self.group_loss();
-        let layout = self.config.shape.layout(IMAGE_TOI).copied();
-        let Some(layout) = layout.filter(|_| loss.is_known()) else {
-            return;
-        };
-        self.caught_up = true;
-        self.rounded_off = ending;
-        for block in &self.recent {
-            // A block that left in better times has lost less.
-            let loss = loss.at_most(block.loss);
-            let len = layout.block_len(block.sbn);
-            let parity = if ending {
-                loss.last_parity(len)
-            } else {
-                loss.first_parity(len)
-            };
-            let order = self.ledger.top_up(IMAGE_TOI, block.sbn, parity);
-            self.orders.extend(order.map(Order::Parity));
-        }
-    }
-
-    /// At the end of the image a repair that is lost again costs everybody
-    /// round trips, and the line is idle anyway.
-    fn add_spares(&mut self, made: &[RepairOrder]) {
-        if self.phase != Phase::Flushing {
-            return;
-        }
-        let loss = self.group_loss();
-        for order in made {
-            let spare = loss.spare_parity(order.count);
-            let order = self.ledger.add_spare(order, spare);
-            self.orders.extend(order.map(Order::Parity));
-        }
-    }
-
-    fn serve(&mut self, now: Time) {
-        self.note_outcomes(now);
-        self.top_up();
-        if let Some(wanted) = self.ledger.poll_advertisement(now) {
-            self.advertise(&wanted);
-        }
-        let made = self.ledger.close(now);
-        if !made.is_empty() {
-            self.orders
-                .extend(made.iter().map(|order| Order::Repair(*order)));
-            self.add_spares(&made);
-            self.flush_every = self.flush_min();
-        }
-        self.roster.stall(now, self.config.stall_timeout);
-        let expected = self.config.receivers.unwrap_or(0).max(1);
-        let waiting = self.roster.open() > 0;
-        let missing = self.roster.heard() < expected;
-        if !waiting && self.phase == Phase::Flushing && (!missing || self.roster.heard() > 0) {
-            return self.end(now, Ending::Finished);
-        }
-        if !waiting && self.phase == Phase::Sending {
-            return self.end(now, Ending::Finished);
-        }
-        if self.phase == Phase::Flushing && self.ledger.is_idle() && now >= self.flush_at {
-            self.flush(now);
-        }
-    }
-
-    /// Tells the group what is about to be sent, so that nobody else asks.
-    fn advertise(&mut self, made: &[RepairOrder]) {
-        if self.roster.heard() < 2 {
-            return;
-        }
-        let mut requests = Vec::new();
-        let mut builder = RequestBuilder::new(&mut requests, MESSAGE_BYTES_MAX - 24);
-        let mut limit = false;
-        for order in made {
-            let Some(layout) = self.config.shape.layout(order.toi) else {
-                continue;
-            };
-            let block_len = layout.block_len(order.sbn);
-            let id = |esi| PayloadId {
-                sbn: order.sbn,
-                block_len,
-                esi,
-            };
-            let (first, last) = (id(order.first), id(order.first + (order.count - 1)));
-            let whole = order.first == 0 && order.count == block_len;
-            let level = if whole { Level::BLOCK } else { Level::SEGMENT };
-            if !builder.push_range(level, order.toi, first, last) {
-                limit = true;
-                break;
-            }
-        }
-        if let Ok(requests) = Requests::parse(&requests) {
-            self.push_command(&CommandBody::RepairAdv { limit, requests });
-        }
-    }
-
-    fn flush(&mut self, now: Time) {
-        let open: Vec<u32> = self
-            .roster
-            .members()
-            .iter()
-            .filter(|m| m.is_open())
-            .map(|m| m.node)
-            .collect();
-        if self.flush_cursor >= open.len() {
-            self.flush_cursor = 0;
-        }
-        let end = (self.flush_cursor + ACKING_NODES_MAX).min(open.len());
-        let nodes = NodeList::from_slice(&open[self.flush_cursor..end]);
-        self.flush_cursor = end;
-        let (toi, sbn) = match self.config.shape.layout(IMAGE_TOI) {
-            Some(layout) => (IMAGE_TOI, layout.blocks() - 1),
-            None => (crate::offer::SESSION_TOI, 0),
-        };
-        let block_len = self
-            .config
-            .shape
-            .layout(toi)
-            .map_or(1, |layout| layout.block_len(sbn));
-        let id = PayloadId {
-            sbn,
-            block_len,
-            esi: block_len - 1,
-        };
-        self.push_command(&CommandBody::Flush { toi, id, nodes });
-        self.flush_at = now + self.flush_every;
-        self.flush_every = (self.flush_every * 3 / 2).min(FLUSH_MAX.max(self.flush_min()));
     }
 
     fn say_the_end(&mut self, now: Time) {
@@ -750,31 +467,6 @@ impl Sender {
         }
         *out = self.outbox.pop_front()?;
         Some(Transmit::Message)
-    }
-
-    /// Answers registrations: with a welcome for those that wait for one, and a
-    /// probe of the round trip. Thousands come at once, so not each on its own.
-    fn answer(&mut self, now: Time) {
-        if !self.answer_due || now < self.answer_at {
-            return;
-        }
-        self.answer_at = now + ANSWER_EVERY;
-        self.welcome();
-        self.answer_due = self.roster.has_welcomes_due();
-        self.probe(now);
-    }
-
-    fn welcome(&mut self) {
-        let mut entries = Vec::new();
-        for member in self.roster.take_welcomes(WELCOMES_MAX) {
-            entries.extend_from_slice(&member.key.as_bytes()[..8]);
-            entries.extend_from_slice(&member.node.to_be_bytes());
-        }
-        if !entries.is_empty() && self.phase < Phase::Ending {
-            let mut content = Vec::new();
-            Notice::Welcome(&entries).emit(&mut content);
-            self.push_command(&CommandBody::Application(&content));
-        }
     }
 
     /// What lanes and encoder need to know now.

@@ -1,28 +1,32 @@
 //! One receiver: the state machine, the socket and CPU before it, the disk
 //! behind it, and what happens to the device.
 
+mod arrivals;
+mod faults;
+mod symbols;
+
 use crate::check::{Checker, Rule};
 use crate::clock::Clock;
 use crate::draw::{below, chance, stream};
 use crate::image::Image;
 use crate::loss::LossProcess;
-use crate::packet::{Body, Origin, Packet, Payload};
-use crate::scenario::{Content, Direction, Fault, Scenario, Scope};
+use crate::packet::{Body, Origin, Packet};
+use crate::scenario::{Direction, Scenario};
 use crate::sender::{Feedback, sender_address};
 use crate::socket::Socket;
 use crate::store::{OfferBytes, Store};
 use crate::trace::Trace;
 use crate::trunk::Trunk;
+use faults::{Step, steps};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::WINDOW_PACKETS;
 use linecast_protocol::message::Figures;
-use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Event, Held, OfferKey, Receiver, SessionConfig, Verdict};
-use linecast_protocol::time::{Duration, Time};
-use linecast_protocol::tree;
-use linecast_protocol::wire::{CommandBody, Fti, Message};
+use linecast_protocol::receive::{Event, Receiver, SessionConfig, Verdict};
+use linecast_protocol::time::Time;
+use linecast_protocol::wire::{CommandBody, Message};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -112,18 +116,6 @@ pub(crate) struct ReceiverNode {
     message: Vec<u8>,
     /// When its process was started.
     pub up_at: u64,
-}
-
-/// One thing that happens to a device.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Start,
-    Crash { disk_loss: f64 },
-    Leave,
-    Pause { until: u64 },
-    Jump { by: u64 },
-    DiskFull,
-    Rot,
 }
 
 impl ReceiverNode {
@@ -289,106 +281,6 @@ impl ReceiverNode {
         self.due.min(self.finishing.unwrap_or(u64::MAX))
     }
 
-    /// The next packet that reaches the process before `end`.
-    fn arrive(&mut self, end: u64, around: &Surroundings<'_>) -> Option<(u64, Arrived)> {
-        let network = &around.scenario.network;
-        let straight =
-            network.jitter.is_zero() && network.reorder == 0.0 && network.duplicate == 0.0;
-        loop {
-            let (arrival, number) = if straight {
-                let packet = around.trunk.packet(self.cursor)?;
-                let arrival = packet.at + self.down_ns;
-                if arrival >= end {
-                    return None;
-                }
-                self.cursor += 1;
-                if self.is_lost(packet, arrival, around) {
-                    continue;
-                }
-                (arrival, self.cursor - 1)
-            } else {
-                self.scatter(end, around);
-                let Reverse(first) = *self.late.peek()?;
-                if first.0 >= end {
-                    return None;
-                }
-                self.late.pop();
-                first
-            };
-            if self.power != Power::Up {
-                continue;
-            }
-            if let Some(at) = self.socket.accept(arrival) {
-                let altered = self.alter(number, around);
-                return Some((at, Arrived { number, altered }));
-            }
-        }
-    }
-
-    /// Draws the arrivals of the packets that left before `end`, in a network
-    /// that delays each by something else.
-    fn scatter(&mut self, end: u64, around: &Surroundings<'_>) {
-        let network = &around.scenario.network;
-        while let Some(packet) = around.trunk.packet(self.cursor)
-            && packet.at + self.down_ns < end
-        {
-            let arrival = packet.at + self.down_ns;
-            self.cursor += 1;
-            if self.is_lost(packet, arrival, around) {
-                continue;
-            }
-            let copies = 1 + u32::from(chance(&mut self.random, network.duplicate));
-            for _ in 0..copies {
-                let mut delay = self.random.within(network.jitter).as_nanos() as u64;
-                if chance(&mut self.random, network.reorder) {
-                    delay += below(&mut self.random, 2_000_000);
-                }
-                self.late.push(Reverse((arrival + delay, self.cursor - 1)));
-            }
-        }
-    }
-
-    fn is_lost(&mut self, packet: &Packet, arrival: u64, around: &Surroundings<'_>) -> bool {
-        let scenario = around.scenario;
-        let lost = self.loss.next() || packet.lost_in & self.subtree != 0;
-        if lost {
-            return true;
-        }
-        if !scenario.network.drops.is_empty()
-            && let Some((sbn, esi)) = packet.body.first_source()
-        {
-            let own = scenario.network.drops.iter();
-            let mut own = own.filter(|drop| drop.receiver == Some(self.index));
-            if own.any(|drop| (drop.sbn, drop.esi) == (sbn, esi)) {
-                return true;
-            }
-        }
-        !scenario.faults.is_empty() && self.is_cut(arrival, Direction::Down, scenario)
-    }
-
-    /// Whether an outage cuts this receiver's path at `at`.
-    fn is_cut(&self, at: u64, way: Direction, scenario: &Scenario) -> bool {
-        scenario.outages().any(|outage| {
-            let begins = outage.at.as_nanos() as u64;
-            let during = (begins..begins + outage.length.as_nanos() as u64).contains(&at);
-            let mine = match outage.scope {
-                Scope::All => true,
-                Scope::Receiver(receiver) => receiver == self.index,
-                Scope::Subtree(subtree) => self.subtree == 1 << subtree,
-            };
-            during && mine && (outage.direction == way || outage.direction == Direction::Both)
-        })
-    }
-
-    fn alter(&mut self, number: u64, around: &Surroundings<'_>) -> Option<Box<Packet>> {
-        if !chance(&mut self.random, around.scenario.network.flip) {
-            return None;
-        }
-        let mut packet = around.trunk.packet(number)?.clone();
-        crate::forgery::flip(&mut packet.body, &mut self.random);
-        Some(Box::new(packet))
-    }
-
     fn receive(
         &mut self,
         at: u64,
@@ -455,96 +347,6 @@ impl ReceiverNode {
         }
     }
 
-    fn keep(
-        &mut self,
-        at: u64,
-        verdict: &Verdict,
-        payload: &Payload,
-        packet: &Packet,
-        around: &Surroundings<'_>,
-    ) {
-        match *verdict {
-            Verdict::Keep { toi, id, held } => {
-                let Some(store) = &mut self.store else { return };
-                let Some(session) = self.machine.session_mut() else {
-                    return;
-                };
-                let Some(layout) = session.shape().layout(toi) else {
-                    return;
-                };
-                match id.parity_index() {
-                    None => {
-                        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
-                        store.keep_source(toi, index, payload);
-                    }
-                    Some(index) => store.keep_parity(toi, id.sbn, index, payload),
-                }
-                if held == Held::New {
-                    return;
-                }
-                if toi == IMAGE_TOI {
-                    self.whole_after[id.sbn as usize] = packet.ordinal;
-                }
-                if held == Held::Restorable
-                    && let Some(blocks) = session.blocks(toi)
-                {
-                    store.restore(toi, id.sbn, blocks);
-                    session.handle_restored(toi, id.sbn);
-                }
-            }
-            Verdict::Offer { key, fti, id, held } => {
-                self.offer.keep(id.esi, payload);
-                if held != Held::New {
-                    self.consider(at, key, fti, payload, around);
-                }
-            }
-            Verdict::Duplicate | Verdict::Refused(_) => {}
-        }
-    }
-
-    /// The session object of an offer is whole: follow it, or refuse it.
-    fn consider(
-        &mut self,
-        at: u64,
-        key: OfferKey,
-        fti: Fti,
-        payload: &Payload,
-        around: &Surroundings<'_>,
-    ) {
-        let shape = match around.scenario.content {
-            Content::Identities => {
-                let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
-                around
-                    .shapes
-                    .get(&key.sender.1)
-                    .copied()
-                    .filter(|_| genuine)
-            }
-            Content::Bytes => self.offered_shape(fti),
-        };
-        let Some(shape) = shape else {
-            return self.machine.refuse(key);
-        };
-        let store = self.store.get_or_insert_with(|| {
-            let truth = around.image.clone();
-            Store::new(
-                shape,
-                truth.filter(|_| around.scenario.content == Content::Bytes),
-            )
-        });
-        let (known, verified) = store.resume(&shape);
-        let now = self.clock.local(at);
-        self.finishing = None;
-        self.machine
-            .follow(now, key, shape, known, verified.into_iter());
-    }
-
-    fn offered_shape(&mut self, fti: Fti) -> Option<SessionShape> {
-        let layout =
-            ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
-        Image::accept(&self.offer.assemble(&layout)?)
-    }
-
     /// Leaves, events, messages: what a packet or a timer leads to.
     fn follow_up(
         &mut self,
@@ -560,39 +362,6 @@ impl ReceiverNode {
         }
         if self.power == Power::Up {
             self.speak(at, around, out, checker);
-        }
-    }
-
-    fn hash_leaves(&mut self, now: Time) {
-        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
-            return;
-        };
-        if session.leaf_list_complete() {
-            let matches = store.leaf_list_matches();
-            session.handle_leaf_list(now, matches);
-            if !matches {
-                let blocks = session.shape().leaves.map_or(0, |l| l.blocks());
-                (0..blocks).for_each(|sbn| {
-                    store.drop_parity(LEAVES_TOI, sbn);
-                });
-            }
-        }
-        while let Some(leaf) = self.machine.poll_leaf() {
-            let matches = store.leaf_matches(leaf);
-            let Some(session) = self.machine.session_mut() else {
-                return;
-            };
-            session.handle_leaf(now, leaf, matches);
-            if !matches {
-                let layout = session.shape().image;
-                let range = tree::leaf_range(layout.size(), leaf);
-                let touching = layout.symbols_touching(&range);
-                let (first, last) = (
-                    layout.locate(touching.start).0,
-                    layout.locate(touching.end - 1).0,
-                );
-                (first..=last).for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
-            }
         }
     }
 
@@ -633,34 +402,6 @@ impl ReceiverNode {
             self.install(at, checker);
         }
         self.follow_up(at, around, out, checker);
-    }
-
-    /// Syncs, reads back, renames.
-    fn install(&mut self, at: u64, checker: &mut Checker) {
-        let now = self.clock.local(at);
-        let right = self.store.as_ref().is_some_and(Store::is_image);
-        let session = self.machine.session();
-        let all = session
-            .and_then(|s| s.leaves())
-            .is_none_or(|l| l.verified() == l.count());
-        checker.check(
-            all && self.announced_verified,
-            Rule::VerifiedFirst,
-            at,
-            || format!("receiver {} installs with leaves missing", self.index),
-        );
-        if !right && self.rotten {
-            // Reading back finds it.
-            self.failed = true;
-            let error = Some("read-back differs");
-            return self.machine.finish(now, Figures::default(), error);
-        }
-        checker.check(right, Rule::OnlyTheImage, at, || {
-            format!("receiver {} installed something else", self.index)
-        });
-        self.installed_at.get_or_insert(at);
-        self.trace.note(10, at, u64::from(self.index));
-        self.machine.finish(now, Figures::default(), None);
     }
 
     fn speak(
@@ -705,74 +446,6 @@ impl ReceiverNode {
         self.due = due.map_or(u64::MAX, |due| self.clock.global(due).max(at + 1));
     }
 
-    fn happen(
-        &mut self,
-        at: u64,
-        step: Step,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
-        if self.power == Power::Gone || (self.power == Power::Ended && !matches!(step, Step::Leave))
-        {
-            return;
-        }
-        match step {
-            Step::Start => {
-                self.power = Power::Up;
-                self.up_at = at;
-                self.config.seed = self.random.next_u64();
-                self.machine = Receiver::new(self.config.clone());
-                self.due = u64::MAX;
-            }
-            Step::Crash { disk_loss } => {
-                self.note_counts();
-                self.power = Power::Down;
-                self.pending = None;
-                self.finishing = None;
-                self.announced_verified = false;
-                self.offer = OfferBytes::default();
-                self.socket.reset();
-                if let Some(store) = &mut self.store
-                    && self.installed_at.is_none()
-                {
-                    store.crash(&mut self.random, disk_loss);
-                }
-            }
-            Step::Leave => {
-                self.note_counts();
-                self.power = Power::Gone;
-            }
-            Step::Pause { until } => {
-                self.socket.hold(until);
-                self.due = self.due.max(until);
-                self.finishing = self.finishing.map(|finish| finish.max(until));
-            }
-            Step::Jump { by } => {
-                self.clock.jump(by);
-                self.follow_up(at, around, out, checker);
-            }
-            Step::DiskFull => {
-                if self.installed_at.is_none() && self.machine.session().is_some() {
-                    self.failed = true;
-                    self.finishing = None;
-                    let now = self.clock.local(at);
-                    self.machine
-                        .finish(now, Figures::default(), Some("disk full"));
-                    self.follow_up(at, around, out, checker);
-                }
-            }
-            Step::Rot => {
-                if let Some(store) = &mut self.store
-                    && self.installed_at.is_none()
-                {
-                    self.rotten = true;
-                    store.rot(&mut self.random);
-                }
-            }
-        }
-    }
-
     /// Adds what the machine counted, before it goes or at the end.
     pub(crate) fn note_counts(&mut self) {
         if self.power != Power::Up && self.power != Power::Ended {
@@ -784,9 +457,14 @@ impl ReceiverNode {
         }
     }
 
-    /// Packets that its socket dropped, and the most that it held.
-    pub(crate) fn socket_figures(&self) -> (u32, usize) {
-        (self.socket.dropped, self.socket.depth_max)
+    /// Packets that its socket dropped.
+    pub(crate) fn socket_drops(&self) -> u64 {
+        self.socket.dropped.into()
+    }
+
+    /// The most packets that waited in its socket, and how many may.
+    pub(crate) fn socket_depth(&self) -> (usize, usize) {
+        (self.socket.depth_max, self.config.buffer_packets as usize)
     }
 
     /// Packets after which it reports again, in a small group.
@@ -822,48 +500,6 @@ impl ReceiverNode {
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
-}
-
-fn steps(index: u32, scenario: &Scenario) -> Vec<(u64, Step)> {
-    let mut steps = Vec::new();
-    let ns = |span: Duration| span.as_nanos() as u64;
-    for fault in &scenario.faults {
-        match *fault {
-            Fault::CrashReceiver {
-                receiver,
-                at,
-                down,
-                disk_loss,
-            } if receiver == index => {
-                steps.push((ns(at), Step::Crash { disk_loss }));
-                steps.push((ns(at + down), Step::Start));
-            }
-            Fault::LateJoin { receiver, at } if receiver == index => {
-                steps.push((ns(at), Step::Start));
-            }
-            Fault::Leave { receiver, at } if receiver == index => steps.push((ns(at), Step::Leave)),
-            Fault::Pause {
-                receiver,
-                at,
-                length,
-            } if receiver == index => {
-                let until = ns(at + length);
-                steps.push((ns(at), Step::Pause { until }));
-            }
-            Fault::Jump { receiver, at, by } if receiver == index => {
-                steps.push((ns(at), Step::Jump { by: ns(by) }));
-            }
-            Fault::DiskFull { receiver, at } if receiver == index => {
-                steps.push((ns(at), Step::DiskFull));
-            }
-            Fault::RotDisk { receiver, at } if receiver == index => {
-                steps.push((ns(at), Step::Rot));
-            }
-            _ => {}
-        }
-    }
-    steps.sort_by_key(|&(at, _)| at);
-    steps
 }
 
 fn verdict_code(verdict: &Verdict) -> u64 {

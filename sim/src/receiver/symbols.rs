@@ -1,0 +1,169 @@
+//! What becomes of symbols: kept, restored, hashed, installed.
+
+use super::{ReceiverNode, Surroundings};
+use crate::check::{Checker, Rule};
+use crate::image::Image;
+use crate::packet::{Packet, Payload};
+use crate::scenario::Content;
+use crate::sender::sender_address;
+use crate::store::Store;
+use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::message::Figures;
+use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use linecast_protocol::receive::{Held, OfferKey, Verdict};
+use linecast_protocol::time::Time;
+use linecast_protocol::tree;
+use linecast_protocol::wire::Fti;
+
+impl ReceiverNode {
+    pub(super) fn keep(
+        &mut self,
+        at: u64,
+        verdict: &Verdict,
+        payload: &Payload,
+        packet: &Packet,
+        around: &Surroundings<'_>,
+    ) {
+        match *verdict {
+            Verdict::Keep { toi, id, held } => {
+                let Some(store) = &mut self.store else { return };
+                let Some(session) = self.machine.session_mut() else {
+                    return;
+                };
+                let Some(layout) = session.shape().layout(toi) else {
+                    return;
+                };
+                match id.parity_index() {
+                    None => {
+                        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
+                        store.keep_source(toi, index, payload);
+                    }
+                    Some(index) => store.keep_parity(toi, id.sbn, index, payload),
+                }
+                if held == Held::New {
+                    return;
+                }
+                if toi == IMAGE_TOI {
+                    self.whole_after[id.sbn as usize] = packet.ordinal;
+                }
+                if held == Held::Restorable
+                    && let Some(blocks) = session.blocks(toi)
+                {
+                    store.restore(toi, id.sbn, blocks);
+                    session.handle_restored(toi, id.sbn);
+                }
+            }
+            Verdict::Offer { key, fti, id, held } => {
+                self.offer.keep(id.esi, payload);
+                if held != Held::New {
+                    self.consider(at, key, fti, payload, around);
+                }
+            }
+            Verdict::Duplicate | Verdict::Refused(_) => {}
+        }
+    }
+
+    /// The session object of an offer is whole: follow it, or refuse it.
+    pub(super) fn consider(
+        &mut self,
+        at: u64,
+        key: OfferKey,
+        fti: Fti,
+        payload: &Payload,
+        around: &Surroundings<'_>,
+    ) {
+        let shape = match around.scenario.content {
+            Content::Identities => {
+                let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
+                around
+                    .shapes
+                    .get(&key.sender.1)
+                    .copied()
+                    .filter(|_| genuine)
+            }
+            Content::Bytes => self.offered_shape(fti),
+        };
+        let Some(shape) = shape else {
+            return self.machine.refuse(key);
+        };
+        let store = self.store.get_or_insert_with(|| {
+            let truth = around.image.clone();
+            Store::new(
+                shape,
+                truth.filter(|_| around.scenario.content == Content::Bytes),
+            )
+        });
+        let (known, verified) = store.resume(&shape);
+        let now = self.clock.local(at);
+        self.finishing = None;
+        self.machine
+            .follow(now, key, shape, known, verified.into_iter());
+    }
+
+    pub(super) fn offered_shape(&mut self, fti: Fti) -> Option<SessionShape> {
+        let layout =
+            ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        Image::accept(&self.offer.assemble(&layout)?)
+    }
+
+    pub(super) fn hash_leaves(&mut self, now: Time) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        if session.leaf_list_complete() {
+            let matches = store.leaf_list_matches();
+            session.handle_leaf_list(now, matches);
+            if !matches {
+                let blocks = session.shape().leaves.map_or(0, |l| l.blocks());
+                (0..blocks).for_each(|sbn| {
+                    store.drop_parity(LEAVES_TOI, sbn);
+                });
+            }
+        }
+        while let Some(leaf) = self.machine.poll_leaf() {
+            let matches = store.leaf_matches(leaf);
+            let Some(session) = self.machine.session_mut() else {
+                return;
+            };
+            session.handle_leaf(now, leaf, matches);
+            if !matches {
+                let layout = session.shape().image;
+                let range = tree::leaf_range(layout.size(), leaf);
+                let touching = layout.symbols_touching(&range);
+                let (first, last) = (
+                    layout.locate(touching.start).0,
+                    layout.locate(touching.end - 1).0,
+                );
+                (first..=last).for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
+            }
+        }
+    }
+
+    /// Syncs, reads back, renames.
+    pub(super) fn install(&mut self, at: u64, checker: &mut Checker) {
+        let now = self.clock.local(at);
+        let right = self.store.as_ref().is_some_and(Store::is_image);
+        let session = self.machine.session();
+        let all = session
+            .and_then(|s| s.leaves())
+            .is_none_or(|l| l.verified() == l.count());
+        checker.check(
+            all && self.announced_verified,
+            Rule::VerifiedFirst,
+            at,
+            || format!("receiver {} installs with leaves missing", self.index),
+        );
+        if !right && self.rotten {
+            // Reading back finds it.
+            self.failed = true;
+            let error = Some("read-back differs");
+            return self.machine.finish(now, Figures::default(), error);
+        }
+        checker.check(right, Rule::OnlyTheImage, at, || {
+            format!("receiver {} installed something else", self.index)
+        });
+        self.installed_at.get_or_insert(at);
+        self.trace.note(10, at, u64::from(self.index));
+        self.machine.finish(now, Figures::default(), None);
+    }
+}
