@@ -11,6 +11,8 @@ pub enum Rule {
     VerifiedFirst,
     /// Once faults stop, every live receiver completes.
     LiveComplete,
+    /// The sender hears of every completion, unless somebody was silenced.
+    CompletionHeard,
     /// No parity symbol is sent twice while unsent parity remains.
     FreshParity,
     /// No repair is ordered beyond what a live receiver lacks.
@@ -23,6 +25,8 @@ pub enum Rule {
     Wakeups,
     /// The session comes to an end.
     Ends,
+    /// No machine panics, nor what runs it.
+    NoPanic,
 }
 
 impl fmt::Display for Rule {
@@ -31,12 +35,14 @@ impl fmt::Display for Rule {
             Rule::OnlyTheImage => "only the image is installed",
             Rule::VerifiedFirst => "nothing is installed unverified",
             Rule::LiveComplete => "live receivers complete",
+            Rule::CompletionHeard => "completions are heard",
             Rule::FreshParity => "no parity is sent twice",
             Rule::NeededRepair => "repairs are needed by somebody",
             Rule::BoundedQueue => "queues stay within their bounds",
             Rule::FeedbackBudget => "feedback stays within its budget",
             Rule::Wakeups => "wakeups lie ahead",
             Rule::Ends => "the session ends",
+            Rule::NoPanic => "nothing panics",
         })
     }
 }

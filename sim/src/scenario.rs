@@ -309,6 +309,19 @@ impl Fault {
 }
 
 impl Fault {
+    /// Whether somebody may be silent for a while, or for good, because of it.
+    pub(crate) fn silences(&self) -> bool {
+        matches!(
+            self,
+            Fault::CrashReceiver { .. }
+                | Fault::CrashSender { .. }
+                | Fault::Leave { .. }
+                | Fault::Pause { .. }
+                | Fault::Jump { .. }
+                | Fault::Outage(_)
+        )
+    }
+
     /// Whether a request may ask for more than is lacking when it is served:
     /// somebody else wrote it, or its receiver lost or regained symbols since.
     pub(crate) fn disturbs_requests(&self) -> bool {

@@ -12,7 +12,9 @@ use crate::trace::Trace;
 use crate::trunk::Departure;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::offer::SESSION_TOI;
-use linecast_protocol::send::{Control, Order, Phase, RateControl, Sender, SenderConfig, Transmit};
+use linecast_protocol::send::{
+    Control, MemberState, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
+};
 use linecast_protocol::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -164,6 +166,13 @@ impl SenderNode {
         members.into_iter().any(|member| member.key == *key)
     }
 
+    /// Whether the newest session waits for this receiver no longer, although
+    /// it has not heard that it is done.
+    pub(crate) fn gave_up(&self, key: &PublicKey) -> bool {
+        let mut members = self.machine.iter().flat_map(|m| m.roster().members());
+        members.any(|member| member.key == *key && member.state == MemberState::Stalled)
+    }
+
     /// Whether as many receivers have come as the sender waits for.
     pub(crate) fn has_all(&self) -> bool {
         self.machine
@@ -253,6 +262,12 @@ impl SenderNode {
             self.hear(now, &mut machine, &feedback);
         }
         machine.handle_timeout(at);
+        // Before they are emptied: that is when they are longest.
+        for queue in machine.queues() {
+            checker.check(queue.depth <= queue.bound, Rule::BoundedQueue, now, || {
+                format!("sender {}: {} of {}", queue.name, queue.depth, queue.bound)
+            });
+        }
         while let Some(order) = machine.poll_order() {
             self.note_order(now, &order, receivers, checker);
             self.lanes.take(now, order, &self.objects);
@@ -273,11 +288,6 @@ impl SenderNode {
         }
         self.control = Some(machine.control());
         self.note_due(now, &machine, checker);
-        for queue in machine.queues() {
-            checker.check(queue.depth <= queue.bound, Rule::BoundedQueue, now, || {
-                format!("sender {}: {} of {}", queue.name, queue.depth, queue.bound)
-            });
-        }
         self.machine = Some(machine);
     }
 

@@ -14,6 +14,7 @@ use linecast_protocol::pacer::l2_bytes;
 use linecast_protocol::random::Random;
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// After the sender is done, receivers go on for this long.
@@ -26,7 +27,11 @@ const AFTERMATH_NS: u64 = 1_000_000_000;
 pub fn run(scenario: &Scenario) -> Result<Report, ScenarioError> {
     scenario.check()?;
     let mut world = World::new(scenario);
-    world.run();
+    // One seed that panics must not hide what the others show.
+    if catch_unwind(AssertUnwindSafe(|| world.run())).is_err() {
+        let at = world.now;
+        world.checker.violated(Rule::NoPanic, at, "see above");
+    }
     Ok(world.report())
 }
 
@@ -287,6 +292,14 @@ impl<'a> World<'a> {
                     standing.join("; ")
                 )
             });
+        let silenced = self.scenario.faults.iter().any(Fault::silences);
+        for node in self.receivers.iter().filter(|_| !silenced) {
+            let unheard = node.installed_at.is_some() && self.sender.gave_up(&node.key());
+            self.checker
+                .check(!unheard, Rule::CompletionHeard, self.now, || {
+                    format!("receiver {} counts as stalled", node.index())
+                });
+        }
         let seconds = self.now as f64 / 1e9;
         for node in &mut self.receivers {
             node.note_counts();

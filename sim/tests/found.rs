@@ -147,3 +147,24 @@ fn an_outage_of_seconds_costs_what_it_lost() {
         assert!(resent <= least * 1.1, "{resent} for {least}");
     }
 }
+
+/// The last 32 receivers of a large group were held to the window of a small
+/// one, by positions that they had reported long ago: repairs stood still for
+/// two seconds.
+#[test]
+fn the_end_of_a_large_group_is_not_held_by_old_positions() {
+    for seed in 15..25 {
+        let mut scenario = Scenario {
+            seed,
+            size_bytes: 16 << 20,
+            ..lossy(100, 0.05)
+        };
+        scenario.network.feedback_loss = 0.2;
+        let report = checked(&scenario);
+        assert!(
+            report.completion_ms.max < 1_000.0,
+            "{:?}",
+            report.completion_ms
+        );
+    }
+}
