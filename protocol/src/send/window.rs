@@ -15,6 +15,9 @@ use alloc::vec::Vec;
 /// under way any more.
 const SETTLED: Duration = Duration::from_millis(30);
 
+/// A receiver of a large group that said nothing for this long holds nothing.
+const LARGE_GROUP_SILENCE: Duration = Duration::from_millis(100);
+
 /// The position of every lane, and when it last moved.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -79,13 +82,17 @@ impl Window {
 
     /// The position that `lane` must not go beyond.
     pub(super) fn limit(&self, now: Time, lane: usize, roster: &Roster) -> u64 {
-        // Not the receivers still open: the last few of a large group do not
-        // report often enough to be waited for.
-        if roster.heard() > WINDOWED_GROUP_MAX {
+        if roster.open() > WINDOWED_GROUP_MAX {
             return u64::MAX;
         }
+        // The last few of a large group report too seldom to be waited for long.
+        let silence = if roster.heard() > WINDOWED_GROUP_MAX {
+            LARGE_GROUP_SILENCE
+        } else {
+            WINDOW_SILENCE
+        };
         let open = roster.members().iter().filter(|m| m.is_open());
-        let holding = open.filter(|m| now.since(m.heard) < WINDOW_SILENCE);
+        let holding = open.filter(|m| now.since(m.heard) < silence);
         let limits = holding.map(|m| {
             let packets = self.packets.min(u64::from(m.buffer_packets).max(64));
             m.read.get(lane).copied().unwrap_or(0) + packets
