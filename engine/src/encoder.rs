@@ -240,12 +240,7 @@ impl Encoder {
         let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
             return Ok(Batch::default());
         };
-        // The leaf list must be whole before anything can be verified.
-        let parity = if toi == linecast_protocol::offer::LEAVES_TOI {
-            len
-        } else {
-            self.shared.loss().first_parity(len)
-        };
+        let parity = self.shared.loss().parity_of(toi, len);
         let mut batch = self.encode(toi, sbn, 0..len)?;
         batch.append(self.encode(toi, sbn, len..len + parity)?);
         let counted = toi == linecast_protocol::offer::IMAGE_TOI;

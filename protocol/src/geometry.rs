@@ -163,6 +163,14 @@ impl ObjectLayout {
         (first * bytes).min(self.size)..(last * bytes).min(self.size)
     }
 
+    /// Blocks that `symbols` are part of.
+    pub fn blocks_touching(&self, symbols: &Range<u64>) -> Range<u32> {
+        if symbols.is_empty() {
+            return 0..0;
+        }
+        self.locate(symbols.start).0..self.locate(symbols.end - 1).0 + 1
+    }
+
     /// Symbols that hold at least one byte of `bytes`.
     pub fn symbols_touching(&self, bytes: &Range<u64>) -> Range<u64> {
         let width = u64::from(self.symbol_bytes);
@@ -218,6 +226,8 @@ mod tests {
                 prop_assert_eq!(layout.first_symbol(sbn), next_symbol);
                 prop_assert_eq!(layout.block_range(sbn).start, next_byte);
                 prop_assert_eq!(layout.locate(next_symbol), (sbn, 0));
+                let whole = next_symbol..next_symbol + u64::from(len);
+                prop_assert_eq!(layout.blocks_touching(&whole), sbn..sbn + 1);
                 prop_assert_eq!(layout.locate(next_symbol + u64::from(len) - 1), (sbn, len - 1));
                 let bytes: usize = (0..len).map(|esi| layout.symbol_len(sbn, esi)).sum();
                 next_byte += bytes as u64;

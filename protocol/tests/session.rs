@@ -194,11 +194,7 @@ impl World {
         let len = self.shape.layout(toi).unwrap().block_len(sbn);
         let mut parity_end = (esi + 1).saturating_sub(len);
         if !repair {
-            parity_end = if toi == IMAGE_TOI {
-                self.sender.control().loss.first_parity(len)
-            } else {
-                len
-            };
+            parity_end = self.sender.control().loss.parity_of(toi, len);
             (0..parity_end).for_each(|index| self.emit(toi, sbn, len + index, false));
         }
         self.sender.handle_positions(self.now, &[self.position]);

@@ -274,9 +274,6 @@ impl Assembly {
 fn forget_parity(image: &mut Symbols, shape: &SessionShape, leaf: u64) {
     let layout = shape.image;
     let touching = layout.symbols_touching(&tree::leaf_range(layout.size(), leaf));
-    let (first, last) = (
-        layout.locate(touching.start).0,
-        layout.locate(touching.end - 1).0,
-    );
-    (first..=last).for_each(|sbn| image.drop_parity(sbn));
+    let touched = layout.blocks_touching(&touching);
+    touched.for_each(|sbn| image.drop_parity(sbn));
 }

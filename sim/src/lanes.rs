@@ -6,7 +6,7 @@ use crate::packet::{Body, Origin};
 use crate::trunk::Departure;
 use linecast_fec::Codec;
 use linecast_protocol::limits::PARITY_MAX;
-use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI};
+use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::pacer::{l2_bytes, train_packets};
 use linecast_protocol::send::{Class, Control, Order, RepairShare};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, flag};
@@ -183,7 +183,7 @@ impl Lanes {
         let Some(job) = queue.front_mut() else { return };
         let len = objects.layout(job.toi).block_len(job.sbn);
         if job.end == 0 {
-            job.end = len + first_parity(job.toi, len, control);
+            job.end = len + control.loss.parity_of(job.toi, len);
         }
         let rate = (control.rate_bps / count).max(1);
         let width = usize::from(objects.layout(job.toi).symbol_bytes());
@@ -278,14 +278,6 @@ impl Lanes {
         } else {
             self.totals.parity += 1;
         }
-    }
-}
-
-fn first_parity(toi: u16, len: u16, control: &Control) -> u16 {
-    if toi == LEAVES_TOI {
-        len
-    } else {
-        control.loss.first_parity(len)
     }
 }
 

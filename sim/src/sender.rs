@@ -7,7 +7,7 @@ use crate::image::{Image, Objects};
 use crate::lanes::{Lanes, SOURCE_ID, data_header, symbol_len};
 use crate::packet::{Body, Origin};
 use crate::receiver::ReceiverNode;
-use crate::scenario::{Content, Scenario};
+use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::trunk::Departure;
 use linecast_protocol::key::{PublicKey, SigningKey};
@@ -408,11 +408,10 @@ fn objects(scenario: &Scenario, session: u32, image: Option<Arc<Image>>) -> Obje
         scenario.block_symbols,
         scenario.lanes,
     );
-    let real = image.filter(|_| scenario.content == Content::Bytes);
     Objects::new(
         session,
         geometry,
-        real,
+        image,
         &SigningKey::from_seed(SESSION_KEY_SEED),
     )
 }

@@ -8,7 +8,7 @@ use linecast_fec::{Codec, Decoder};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::Blocks;
+use linecast_protocol::receive::{Blocks, OfferKey};
 use linecast_protocol::tree::{self, LEAF_BYTES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -336,22 +336,21 @@ fn restore_bytes(
 
 /// The session objects that a receiver collects before it follows one.
 #[derive(Debug, Default)]
-pub(crate) struct OfferBytes(BTreeMap<u16, Arc<[u8]>>);
+pub(crate) struct OfferBytes(BTreeMap<OfferKey, BTreeMap<u16, Arc<[u8]>>>);
 
 impl OfferBytes {
-    /// Keeps source symbol `esi`; parity is not needed where nothing is lost
-    /// twice.
-    pub(crate) fn keep(&mut self, esi: u16, payload: &Payload) {
+    /// Keeps symbol `esi`, source or parity, of one offer.
+    pub(crate) fn keep(&mut self, key: OfferKey, esi: u16, payload: &Payload) {
         if let Payload::Bytes(bytes) = payload {
-            self.0.insert(esi, bytes.clone());
+            self.0.entry(key).or_default().insert(esi, bytes.clone());
         }
     }
 
     /// The object, from its `len` source symbols and its parity.
-    pub(crate) fn assemble(&mut self, layout: &ObjectLayout) -> Option<Vec<u8>> {
+    pub(crate) fn assemble(&mut self, key: OfferKey, layout: &ObjectLayout) -> Option<Vec<u8>> {
         let len = layout.block_len(0);
         let width = usize::from(layout.symbol_bytes());
-        let held = std::mem::take(&mut self.0);
+        let held = self.0.remove(&key)?;
         let mut decoder = Decoder::new(Codec::Gf16Low, width).ok()?;
         let mut object = vec![0; usize::from(len) * width];
         for (&esi, bytes) in held.iter().filter(|(esi, _)| **esi < len) {

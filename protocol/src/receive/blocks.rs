@@ -161,14 +161,8 @@ impl Blocks {
     /// did not match. A block is first mended by fresh parity; if that does not
     /// help, a symbol elsewhere in it is wrong, and it takes sources only.
     pub fn damage(&mut self, symbols: Range<u64>) {
-        if symbols.is_empty() {
-            return;
-        }
-        let (first, last) = (
-            self.layout.locate(symbols.start).0,
-            self.layout.locate(symbols.end - 1).0,
-        );
-        for block in &mut self.blocks[first as usize..=last as usize] {
+        let touched = self.layout.blocks_touching(&symbols);
+        for block in &mut self.blocks[touched.start as usize..touched.end as usize] {
             block.parity = Vec::new();
             block.sources_only = block.parity_floor > 0;
             block.parity_floor = block.parity_seen.max(1);

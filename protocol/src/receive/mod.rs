@@ -20,6 +20,7 @@ mod solicit;
 pub use blocks::{BlockPhase, Blocks, Held, Need};
 pub use leaves::Leaves;
 pub use offers::{OfferKey, Offers};
+pub use reports::report_packets;
 pub use requests::{Group, Objects, Requests};
 pub use session::{Event, Refusal, Session, SessionConfig, Verdict};
 

@@ -128,6 +128,12 @@ fn signed(key: &SigningKey, context: &[u8], message: &impl serde::Serialize) -> 
     out
 }
 
+/// Packets after which a receiver of a small group reports: an eighth of what
+/// may be under way, or of what its socket holds.
+pub fn report_packets(window: u16, buffer: u32) -> u64 {
+    (u64::from(window).min(u64::from(buffer)) / 8).max(1)
+}
+
 /// Decides when to report, and what has changed since the report before.
 #[derive(Debug)]
 pub(super) struct StatusReports {
@@ -145,7 +151,7 @@ impl StatusReports {
     pub(super) fn new(now: Time, window: u16, buffer: u32) -> StatusReports {
         StatusReports {
             socket_drops: 0,
-            every_packets: (u64::from(window).min(u64::from(buffer)) / 8).max(1),
+            every_packets: report_packets(window, buffer),
             last: now,
             next: now,
             received_before: 0,

@@ -490,11 +490,10 @@ impl Session {
         }
         self.counters.leaves_damaged += 1;
         let symbols = leaves.damage(leaf);
-        image.damage(symbols.clone());
-        for index in symbols {
-            self.requests
-                .want(now, IMAGE_TOI, image.layout().locate(index).0);
+        for sbn in image.layout().blocks_touching(&symbols) {
+            self.requests.want(now, IMAGE_TOI, sbn);
         }
+        image.damage(symbols);
     }
 
     fn check_verified(&mut self) {

@@ -110,9 +110,9 @@ impl Sender {
             let bytes =
                 first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
             let symbols = layout.symbols_touching(&bytes);
-            if !symbols.is_empty() && symbols.end <= layout.symbols() {
-                let last = layout.locate(symbols.end - 1).0;
-                lacking[layout.locate(symbols.start).0 as usize..=last as usize].fill(true);
+            if symbols.end <= layout.symbols() {
+                let blocks = layout.blocks_touching(&symbols);
+                lacking[blocks.start as usize..blocks.end as usize].fill(true);
             }
         }
         let mut runs: Vec<Range<u32>> = Vec::new();
@@ -143,7 +143,7 @@ impl Sender {
             entries.extend_from_slice(&member.key.as_bytes()[..8]);
             entries.extend_from_slice(&member.node.to_be_bytes());
         }
-        if !entries.is_empty() && self.phase < Phase::Ending {
+        if !entries.is_empty() {
             let mut content = Vec::new();
             Notice::Welcome(&entries).emit(&mut content);
             self.push_command(&CommandBody::Application(&content));

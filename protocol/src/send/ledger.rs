@@ -249,15 +249,14 @@ impl Ledger {
         first: u16,
         last: u16,
     ) -> bool {
-        let Some(&mut entry) = self.entry(toi, sbn) else {
+        let Some(entry) = self.entry(toi, sbn) else {
             return false;
         };
         if entry.first_pending {
             return false;
         }
-        if let Some(entry) = self.entry(toi, sbn) {
-            entry.asked = true;
-        }
+        entry.asked = true;
+        let entry = *entry;
         // Symbols may still be under way to whoever asks.
         let recent = entry.outstanding > 0 || now.since(entry.sent) < grtt + grtt / 4;
         if recent && entry.whole {

@@ -359,9 +359,11 @@ impl Sender {
     pub fn handle_timeout(&mut self, now: Time) {
         self.checked = now;
         self.update_loss(now);
-        self.answer(now);
-        if now >= self.announce_at && self.phase < Phase::Ending {
-            self.announce(now);
+        if self.phase < Phase::Ending {
+            self.answer(now);
+            if now >= self.announce_at {
+                self.announce(now);
+            }
         }
         let late = |limit| now.since(self.started) >= limit;
         if self.config.deadline.is_some_and(late) {
@@ -473,13 +475,9 @@ impl Sender {
     pub fn control(&self) -> Control {
         Control {
             rate_bps: self.rate.bps(),
-            loss: self.group_loss(),
+            loss: self.loss,
             word: self.sender_word(),
         }
-    }
-
-    fn group_loss(&self) -> GroupLoss {
-        self.loss
     }
 
     /// Looks at everybody's loss again, where there is something new.

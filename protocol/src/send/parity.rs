@@ -8,6 +8,7 @@
 //! hardly any symbol is sent in vain.
 
 use crate::limits::{PARITY_MAX, WINDOWED_GROUP_MAX};
+use crate::offer::LEAVES_TOI;
 
 /// Packets over which a receiver's loss is averaged.
 const MEMORY_PACKETS: f64 = 8_192.0;
@@ -178,7 +179,18 @@ impl GroupLoss {
         }
     }
 
-    /// Parity symbols to send with a block of `block_len`.
+    /// Parity symbols to send with the first transmission of a block of object
+    /// `toi`. The leaf list gets as much as it has sources: nothing can be
+    /// verified before it is whole.
+    pub fn parity_of(&self, toi: u16, block_len: u16) -> u16 {
+        if toi == LEAVES_TOI {
+            block_len
+        } else {
+            self.first_parity(block_len)
+        }
+    }
+
+    /// Parity symbols to send with a block of the image, of `block_len`.
     pub fn first_parity(&self, block_len: u16) -> u16 {
         self.parity(block_len, FIRST_QUANTILE)
     }

@@ -28,11 +28,9 @@ impl Sender {
     /// the first knowledge of the loss says of those before it.
     pub(super) fn note_outcomes(&mut self, now: Time) {
         if let Some(loss) = self.pooled.loss() {
-            let unknown = self
-                .recent
-                .iter_mut()
-                .rev()
-                .filter(|block| block.loss.is_none());
+            // Those before it are the newest: none has left since.
+            let newest = self.recent.iter_mut().rev();
+            let unknown = newest.take_while(|block| block.loss.is_none());
             unknown.for_each(|block| block.loss = Some(loss));
         }
         let hearing = self.hearing();
@@ -53,7 +51,7 @@ impl Sender {
         if self.rounded_off || (self.caught_up && !ending) {
             return;
         }
-        let loss = self.group_loss();
+        let loss = self.loss;
         let layout = self.config.shape.layout(IMAGE_TOI).copied();
         let Some(layout) = layout.filter(|_| loss.is_known()) else {
             return;
@@ -80,7 +78,7 @@ impl Sender {
         if self.phase != Phase::Flushing {
             return;
         }
-        let loss = self.group_loss();
+        let loss = self.loss;
         for order in made {
             let spare = loss.spare_parity(order.count);
             let order = self.ledger.add_spare(order, spare);
@@ -102,13 +100,7 @@ impl Sender {
             self.flush_every = self.flush_min();
         }
         self.roster.stall(now, self.config.stall_timeout);
-        let expected = self.config.receivers.unwrap_or(0).max(1);
-        let waiting = self.roster.open() > 0;
-        let missing = self.roster.heard() < expected;
-        if !waiting && self.phase == Phase::Flushing && (!missing || self.roster.heard() > 0) {
-            return self.end(now, Ending::Finished);
-        }
-        if !waiting && self.phase == Phase::Sending {
+        if self.roster.open() == 0 {
             return self.end(now, Ending::Finished);
         }
         if self.phase == Phase::Flushing && self.ledger.is_idle() && now >= self.flush_at {

@@ -15,7 +15,7 @@ impl ReceiverNode {
         loop {
             let (arrival, number) = if straight {
                 let packet = around.trunk.packet(self.cursor)?;
-                let arrival = packet.at + self.down_ns;
+                let arrival = packet.at + self.way_ns;
                 if arrival >= end {
                     return None;
                 }
@@ -48,9 +48,9 @@ impl ReceiverNode {
     pub(super) fn scatter(&mut self, end: u64, around: &Surroundings<'_>) {
         let network = &around.scenario.network;
         while let Some(packet) = around.trunk.packet(self.cursor)
-            && packet.at + self.down_ns < end
+            && packet.at + self.way_ns < end
         {
-            let arrival = packet.at + self.down_ns;
+            let arrival = packet.at + self.way_ns;
             self.cursor += 1;
             if self.is_lost(packet, arrival, around) {
                 continue;

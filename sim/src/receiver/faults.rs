@@ -36,7 +36,7 @@ impl ReceiverNode {
                 self.pending = None;
                 self.finishing = None;
                 self.announced_verified = false;
-                self.offer = OfferBytes::default();
+                self.offers = OfferBytes::default();
                 self.socket.reset();
                 if let Some(store) = &mut self.store
                     && self.installed_at.is_none()

@@ -24,7 +24,7 @@ use linecast_protocol::limits::WINDOW_PACKETS;
 use linecast_protocol::message::Figures;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Event, Receiver, SessionConfig, Verdict};
+use linecast_protocol::receive::{Event, Receiver, SessionConfig, Verdict, report_packets};
 use linecast_protocol::time::Time;
 use linecast_protocol::wire::{CommandBody, Message};
 use std::cmp::Reverse;
@@ -89,13 +89,13 @@ pub(crate) struct ReceiverNode {
     machine: Receiver,
     power: Power,
     store: Option<Store>,
-    offer: OfferBytes,
+    offers: OfferBytes,
     clock: Clock,
     loss: LossProcess,
     random: Random,
     subtree: u64,
-    down_ns: u64,
-    up_ns: u64,
+    /// From the sender, and as long back.
+    way_ns: u64,
     cursor: u64,
     /// Arrivals out of order, where the network jitters.
     late: BinaryHeap<Reverse<(u64, u64)>>,
@@ -133,7 +133,6 @@ impl ReceiverNode {
             buffer_packets: buffer,
             seed: random.next_u64(),
         };
-        let half = scenario.rtt.as_nanos() as u64 / 2;
         let offset = 1_000_000_000 + below(&mut random, 1 << 40);
         let late = scenario.joins_late(index);
         let blocks = ObjectLayout::new(
@@ -150,7 +149,7 @@ impl ReceiverNode {
             config,
             power: if late { Power::Down } else { Power::Up },
             store: None,
-            offer: OfferBytes::default(),
+            offers: OfferBytes::default(),
             clock: Clock::new(offset, device.map_or(0, |d| d.drift_ppm)),
             loss: LossProcess::new(
                 scenario.own_loss(index),
@@ -161,8 +160,7 @@ impl ReceiverNode {
                 0 => 0,
                 _ => 1 << scenario.subtree(index),
             },
-            down_ns: half,
-            up_ns: half,
+            way_ns: scenario.rtt.as_nanos() as u64 / 2,
             cursor: 0,
             late: BinaryHeap::new(),
             pending: None,
@@ -215,12 +213,7 @@ impl ReceiverNode {
         let fault = self.faults.last().map_or(u64::MAX, |(at, _)| *at);
         let late = self.late.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
         let pending = self.pending.as_ref().map_or(u64::MAX, |(at, _)| *at);
-        let own = if self.power == Power::Up {
-            self.due.min(self.finishing.unwrap_or(u64::MAX))
-        } else {
-            u64::MAX
-        };
-        fault.min(late).min(pending).min(own)
+        fault.min(late).min(pending).min(self.next_own())
     }
 
     /// The oldest packet that it still needs.
@@ -238,7 +231,7 @@ impl ReceiverNode {
     pub(crate) fn next_arrival(&self, trunk: &Trunk) -> u64 {
         trunk
             .packet(self.cursor)
-            .map_or(u64::MAX, |packet| packet.at + self.down_ns)
+            .map_or(u64::MAX, |packet| packet.at + self.way_ns)
     }
 
     /// Lives until `end`; what it says goes to `out`.
@@ -424,7 +417,7 @@ impl ReceiverNode {
                 if !lost {
                     let jitter = self.random.within(around.scenario.network.jitter);
                     out.push(Feedback {
-                        at: at + self.up_ns + jitter.as_nanos() as u64,
+                        at: at + self.way_ns + jitter.as_nanos() as u64,
                         from: self.address,
                         bytes: message.clone(),
                     });
@@ -469,7 +462,7 @@ impl ReceiverNode {
 
     /// Packets after which it reports again, in a small group.
     pub(crate) fn report_packets(&self) -> u64 {
-        (WINDOW_PACKETS.min(self.config.buffer_packets.into()) / 8).max(1)
+        report_packets(WINDOW_PACKETS as u16, self.config.buffer_packets)
     }
 
     /// Where it stands, for a complaint.

@@ -54,7 +54,7 @@ impl ReceiverNode {
                 }
             }
             Verdict::Offer { key, fti, id, held } => {
-                self.offer.keep(id.esi, payload);
+                self.offers.keep(key, id.esi, payload);
                 if held != Held::New {
                     self.consider(at, key, fti, payload, around);
                 }
@@ -81,18 +81,13 @@ impl ReceiverNode {
                     .copied()
                     .filter(|_| genuine)
             }
-            Content::Bytes => self.offered_shape(fti),
+            Content::Bytes => self.offered_shape(key, fti),
         };
         let Some(shape) = shape else {
             return self.machine.refuse(key);
         };
-        let store = self.store.get_or_insert_with(|| {
-            let truth = around.image.clone();
-            Store::new(
-                shape,
-                truth.filter(|_| around.scenario.content == Content::Bytes),
-            )
-        });
+        let fresh = || Store::new(shape, around.image.clone());
+        let store = self.store.get_or_insert_with(fresh);
         let (known, verified) = store.resume(&shape);
         let now = self.clock.local(at);
         self.finishing = None;
@@ -100,10 +95,10 @@ impl ReceiverNode {
             .follow(now, key, shape, known, verified.into_iter());
     }
 
-    pub(super) fn offered_shape(&mut self, fti: Fti) -> Option<SessionShape> {
+    pub(super) fn offered_shape(&mut self, key: OfferKey, fti: Fti) -> Option<SessionShape> {
         let layout =
             ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
-        Image::accept(&self.offer.assemble(&layout)?)
+        Image::accept(&self.offers.assemble(key, &layout)?)
     }
 
     pub(super) fn hash_leaves(&mut self, now: Time) {
@@ -130,11 +125,8 @@ impl ReceiverNode {
                 let layout = session.shape().image;
                 let range = tree::leaf_range(layout.size(), leaf);
                 let touching = layout.symbols_touching(&range);
-                let (first, last) = (
-                    layout.locate(touching.start).0,
-                    layout.locate(touching.end - 1).0,
-                );
-                (first..=last).for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
+                let touched = layout.blocks_touching(&touching);
+                touched.for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
             }
         }
     }
