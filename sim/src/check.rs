@@ -1,5 +1,8 @@
 //! What must hold in every run, whatever goes wrong in it.
 
+use crate::report::QueueDepth;
+use linecast_protocol::queue::Queue;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One thing that must hold.
@@ -73,6 +76,8 @@ const KEPT_MAX: usize = 20;
 pub(crate) struct Checker {
     pub violations: Vec<Violation>,
     pub count: u64,
+    /// Worst depth of every queue, by name.
+    pub depths: BTreeMap<&'static str, QueueDepth>,
 }
 
 impl Checker {
@@ -98,6 +103,19 @@ impl Checker {
     ) {
         if !holds {
             self.violated(rule, at_ns, what());
+        }
+    }
+
+    /// A queue of `whose` as it is now.
+    pub(crate) fn watch(&mut self, queue: Queue, at_ns: u64, whose: impl FnOnce() -> String) {
+        let Queue { name, depth, bound } = queue;
+        self.check(depth <= bound, Rule::BoundedQueue, at_ns, || {
+            format!("{}: {name} {depth} of {bound}", whose())
+        });
+        let now = QueueDepth { name, depth, bound };
+        let worst = self.depths.entry(name).or_insert_with(|| now.clone());
+        if depth > worst.depth {
+            *worst = now;
         }
     }
 }

@@ -264,9 +264,7 @@ impl SenderNode {
         machine.handle_timeout(at);
         // Before they are emptied: that is when they are longest.
         for queue in machine.queues() {
-            checker.check(queue.depth <= queue.bound, Rule::BoundedQueue, now, || {
-                format!("sender {}: {} of {}", queue.name, queue.depth, queue.bound)
-            });
+            checker.watch(queue, now, || "the sender".to_string());
         }
         while let Some(order) = machine.poll_order() {
             self.note_order(now, &order, receivers, checker);

@@ -4,7 +4,7 @@ use crate::check::{Checker, Rule};
 use crate::draw::stream;
 use crate::forgery::Attacker;
 use crate::image::Image;
-use crate::receiver::{ReceiverNode, Surroundings};
+use crate::receiver::{Moment, ReceiverNode, Surroundings};
 use crate::report::{Completion, QueueDepth, Report, SCHEMA};
 use crate::scenario::{Content, Fault, Scenario, ScenarioError};
 use crate::sender::{Feedback, SenderNode};
@@ -58,7 +58,6 @@ struct World<'a> {
     attacker: Option<Attacker>,
     random: Random,
     checker: Checker,
-    queues: BTreeMap<&'static str, QueueDepth>,
     faults_end: u64,
 }
 
@@ -93,7 +92,6 @@ impl<'a> World<'a> {
             attacker: attacked.then(Attacker::default),
             random,
             checker: Checker::default(),
-            queues: BTreeMap::new(),
             faults_end: ends.max().unwrap_or(0),
             scenario,
         }
@@ -180,10 +178,15 @@ impl<'a> World<'a> {
             image: &self.image,
         };
         for receiver in &mut self.receivers {
-            receiver.run(end, &around, &mut self.feedback, &mut self.checker);
+            let mut moment = Moment {
+                at: self.now,
+                around: &around,
+                out: &mut self.feedback,
+                checker: &mut self.checker,
+            };
+            receiver.run(end, &mut moment);
         }
         self.deliver_feedback();
-        self.watch_queues();
         let needed = self.receivers.iter().map(ReceiverNode::oldest_needed).min();
         self.trunk
             .forget_before(needed.unwrap_or(u64::MAX).min(self.trunk.end()));
@@ -202,32 +205,6 @@ impl<'a> World<'a> {
         self.sender.inbox.extend(self.feedback.drain(..));
         let waiting = self.sender.inbox.make_contiguous();
         waiting.sort_by_key(|feedback| (feedback.at, feedback.from));
-    }
-
-    fn watch_queues(&mut self) {
-        let sender = self.sender.machine().map(|machine| machine.queues());
-        for queue in sender.into_iter().flatten() {
-            note_depth(&mut self.queues, queue.name, queue.depth, queue.bound);
-        }
-        for receiver in &self.receivers {
-            for queue in receiver.machine().queues() {
-                self.checker.check(
-                    queue.depth <= queue.bound,
-                    Rule::BoundedQueue,
-                    self.now,
-                    || {
-                        format!(
-                            "receiver {}: {} {} of {}",
-                            receiver.index(),
-                            queue.name,
-                            queue.depth,
-                            queue.bound
-                        )
-                    },
-                );
-                note_depth(&mut self.queues, queue.name, queue.depth, queue.bound);
-            }
-        }
     }
 
     fn happen(&mut self, what: Happening) {
@@ -399,7 +376,7 @@ impl<'a> World<'a> {
     }
 
     fn queue_depths(&self) -> Vec<QueueDepth> {
-        let mut depths: Vec<QueueDepth> = self.queues.values().cloned().collect();
+        let mut depths: Vec<QueueDepth> = self.checker.depths.values().cloned().collect();
         let sockets = self.receivers.iter().map(ReceiverNode::socket_depth);
         if let Some((depth, bound)) = sockets.max_by_key(|&(depth, _)| depth) {
             depths.push(QueueDepth {
@@ -442,22 +419,6 @@ impl<'a> World<'a> {
         }
         hasher.update(&self.now.to_be_bytes());
         hasher.finalize().to_hex()[..32].to_string()
-    }
-}
-
-fn note_depth(
-    queues: &mut BTreeMap<&'static str, QueueDepth>,
-    name: &'static str,
-    depth: usize,
-    bound: usize,
-) {
-    let seen = queues.entry(name).or_insert(QueueDepth {
-        name,
-        depth: 0,
-        bound,
-    });
-    if depth >= seen.depth {
-        (seen.depth, seen.bound) = (depth, bound);
     }
 }
 

@@ -1,23 +1,15 @@
 //! What happens to a device.
 
-use super::{Power, ReceiverNode, Surroundings};
-use crate::check::Checker;
+use super::{Moment, Power, ReceiverNode};
 use crate::scenario::{Fault, Scenario};
-use crate::sender::Feedback;
 use crate::store::OfferBytes;
 use linecast_protocol::message::Figures;
 use linecast_protocol::receive::Receiver;
 use linecast_protocol::time::Duration;
 
 impl ReceiverNode {
-    pub(super) fn happen(
-        &mut self,
-        at: u64,
-        step: Step,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
+    pub(super) fn happen(&mut self, step: Step, moment: &mut Moment<'_>) {
+        let at = moment.at;
         if self.power == Power::Gone || (self.power == Power::Ended && !matches!(step, Step::Leave))
         {
             return;
@@ -55,7 +47,7 @@ impl ReceiverNode {
             }
             Step::Jump { by } => {
                 self.clock.jump(by);
-                self.follow_up(at, around, out, checker);
+                self.follow_up(moment);
             }
             Step::DiskFull => {
                 if self.installed_at.is_none() && self.machine.session().is_some() {
@@ -64,7 +56,7 @@ impl ReceiverNode {
                     let now = self.clock.local(at);
                     self.machine
                         .finish(now, Figures::default(), Some("disk full"));
-                    self.follow_up(at, around, out, checker);
+                    self.follow_up(moment);
                 }
             }
             Step::Rot => {

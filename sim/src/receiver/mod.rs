@@ -1,6 +1,7 @@
 //! One receiver: the state machine, the socket and CPU before it, the disk
 //! behind it, and what happens to the device.
 
+mod account;
 mod arrivals;
 mod faults;
 mod symbols;
@@ -19,12 +20,11 @@ use crate::trace::Trace;
 use crate::trunk::Trunk;
 use faults::{Step, steps};
 use linecast_protocol::geometry::ObjectLayout;
-use linecast_protocol::key::{PublicKey, SigningKey};
-use linecast_protocol::limits::WINDOW_PACKETS;
+use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::Figures;
-use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
+use linecast_protocol::offer::SessionShape;
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Event, Receiver, SessionConfig, Verdict, report_packets};
+use linecast_protocol::receive::{Event, Receiver, SessionConfig, Verdict};
 use linecast_protocol::time::Time;
 use linecast_protocol::wire::{CommandBody, Message};
 use std::cmp::Reverse;
@@ -47,6 +47,16 @@ pub(crate) struct Surroundings<'a> {
     /// Shapes of the sessions so far, by instance id.
     pub shapes: &'a BTreeMap<u16, SessionShape>,
     pub image: &'a Option<Arc<Image>>,
+}
+
+/// One moment of a receiver: amid what it lives, and what comes of it.
+pub(crate) struct Moment<'a> {
+    /// Nanoseconds of the simulation.
+    pub at: u64,
+    pub around: &'a Surroundings<'a>,
+    /// What it says.
+    pub out: &'a mut Vec<Feedback>,
+    pub checker: &'a mut Checker,
 }
 
 /// Whether the device runs.
@@ -234,17 +244,11 @@ impl ReceiverNode {
             .map_or(u64::MAX, |packet| packet.at + self.way_ns)
     }
 
-    /// Lives until `end`; what it says goes to `out`.
-    pub(crate) fn run(
-        &mut self,
-        end: u64,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
+    /// Lives until `end`.
+    pub(crate) fn run(&mut self, end: u64, moment: &mut Moment<'_>) {
         loop {
             if self.pending.is_none() {
-                self.pending = self.arrive(end, around);
+                self.pending = self.arrive(end, moment.around);
             }
             let packet_at = self.pending.as_ref().map_or(u64::MAX, |(at, _)| *at);
             let own_at = self.next_own();
@@ -253,16 +257,17 @@ impl ReceiverNode {
             if next >= end {
                 break;
             }
+            moment.at = next;
             if fault_at <= next {
-                if let Some((at, step)) = self.faults.pop() {
-                    self.happen(at, step, around, out, checker);
+                if let Some((_, step)) = self.faults.pop() {
+                    self.happen(step, moment);
                 }
             } else if packet_at <= own_at {
-                if let Some((at, arrived)) = self.pending.take() {
-                    self.receive(at, &arrived, around, out, checker);
+                if let Some((_, arrived)) = self.pending.take() {
+                    self.receive(&arrived, moment);
                 }
             } else {
-                self.own_event(own_at, around, out, checker);
+                self.own_event(moment);
             }
         }
     }
@@ -274,14 +279,8 @@ impl ReceiverNode {
         self.due.min(self.finishing.unwrap_or(u64::MAX))
     }
 
-    fn receive(
-        &mut self,
-        at: u64,
-        arrived: &Arrived,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
+    fn receive(&mut self, arrived: &Arrived, moment: &mut Moment<'_>) {
+        let (at, around) = (moment.at, moment.around);
         let sent = around.trunk.packet(arrived.number);
         let Some(packet) = arrived.altered.as_deref().or(sent) else {
             return;
@@ -325,7 +324,7 @@ impl ReceiverNode {
                 }
             }
         }
-        self.follow_up(at, around, out, checker);
+        self.follow_up(moment);
     }
 
     fn hear(&mut self, now: Time, from: SocketAddr, message: Message<'_>, suppression: bool) {
@@ -341,20 +340,14 @@ impl ReceiverNode {
     }
 
     /// Leaves, events, messages: what a packet or a timer leads to.
-    fn follow_up(
-        &mut self,
-        at: u64,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
-        let now = self.clock.local(at);
+    fn follow_up(&mut self, moment: &mut Moment<'_>) {
+        let now = self.clock.local(moment.at);
         self.hash_leaves(now);
         while let Some(event) = self.machine.poll_event() {
-            self.handle_event(at, event);
+            self.handle_event(moment.at, event);
         }
         if self.power == Power::Up {
-            self.speak(at, around, out, checker);
+            self.speak(moment);
         }
     }
 
@@ -383,30 +376,28 @@ impl ReceiverNode {
         }
     }
 
-    fn own_event(
-        &mut self,
-        at: u64,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
-        if self.finishing.is_some_and(|finish| finish <= at) {
+    fn own_event(&mut self, moment: &mut Moment<'_>) {
+        if self.finishing.is_some_and(|finish| finish <= moment.at) {
             self.finishing = None;
-            self.install(at, checker);
+            self.install(moment.at, moment.checker);
         }
-        self.follow_up(at, around, out, checker);
+        self.follow_up(moment);
     }
 
-    fn speak(
-        &mut self,
-        at: u64,
-        around: &Surroundings<'_>,
-        out: &mut Vec<Feedback>,
-        checker: &mut Checker,
-    ) {
+    fn speak(&mut self, moment: &mut Moment<'_>) {
+        let Moment {
+            at,
+            around,
+            out,
+            checker,
+        } = moment;
+        let at = *at;
         let now = self.clock.local(at);
         let mut due = self.machine.poll_timeout();
         if due.is_some_and(|due| due <= now) {
+            for queue in self.machine.queues() {
+                checker.watch(queue, at, || format!("receiver {}", self.index));
+            }
             let mut message = std::mem::take(&mut self.message);
             while self.machine.poll_transmit(now, &mut message).is_some() {
                 self.counts.messages += 1;
@@ -437,61 +428,6 @@ impl ReceiverNode {
             format!("receiver {} never wants to be woken", self.index)
         });
         self.due = due.map_or(u64::MAX, |due| self.clock.global(due).max(at + 1));
-    }
-
-    /// Adds what the machine counted, before it goes or at the end.
-    pub(crate) fn note_counts(&mut self) {
-        if self.power != Power::Up && self.power != Power::Ended {
-            return;
-        }
-        if let Some(session) = self.machine.session() {
-            self.counts.nacks_sent += session.counters().nacks_sent;
-            self.counts.nacks_suppressed += session.nacks_suppressed();
-        }
-    }
-
-    /// Packets that its socket dropped.
-    pub(crate) fn socket_drops(&self) -> u64 {
-        self.socket.dropped.into()
-    }
-
-    /// The most packets that waited in its socket, and how many may.
-    pub(crate) fn socket_depth(&self) -> (usize, usize) {
-        (self.socket.depth_max, self.config.buffer_packets as usize)
-    }
-
-    /// Packets after which it reports again, in a small group.
-    pub(crate) fn report_packets(&self) -> u64 {
-        report_packets(WINDOW_PACKETS as u16, self.config.buffer_packets)
-    }
-
-    /// Where it stands, for a complaint.
-    pub(crate) fn standing(&self) -> String {
-        let Some(session) = self.machine.session() else {
-            return format!("{}: {:?}, no session", self.index, self.power);
-        };
-        let leaves = session
-            .leaves()
-            .map_or((0, 0), |l| (l.verified(), l.count()));
-        let open = session.blocks(IMAGE_TOI).map_or(0, |blocks| blocks.open());
-        let over = if session.is_over() { ", over" } else { "" };
-        format!(
-            "{}: {:?}, {} of {} leaves, {open} blocks open{over}",
-            self.index, self.power, leaves.0, leaves.1
-        )
-    }
-
-    /// Its public key.
-    pub(crate) fn key(&self) -> PublicKey {
-        self.config.key.public()
-    }
-
-    pub(crate) fn machine(&self) -> &Receiver {
-        &self.machine
-    }
-
-    pub(crate) fn index(&self) -> u32 {
-        self.index
     }
 }
 
