@@ -6,11 +6,12 @@
 //! needs repair after its trains are gone is read and encoded again.
 
 use crate::image::ImageError;
+use crate::nap::Nap;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::surplus::{SURPLUS_SYMBOLS, Surplus};
 use crate::train::{TrainBuffer, TrainPool};
-use crossbeam_channel::{Receiver, Select, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::limits::PARITY_MAX;
 use linecast_protocol::offer::SessionShape;
@@ -19,7 +20,6 @@ use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, Sen
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A train for a lane.
 #[derive(Debug)]
@@ -172,9 +172,14 @@ impl Encoder {
     /// The image changed or cannot be read; the session must end.
     pub(crate) fn run(mut self) -> Result<(), EncodeError> {
         let (mut first, mut repair) = (Batch::default(), Batch::default());
+        let mut nap = Nap::new();
         while !self.shared.is_stopped() {
-            while let Ok(order) = self.orders.try_recv() {
-                self.take(order);
+            loop {
+                match self.orders.try_recv() {
+                    Ok(order) => self.take(order),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                }
             }
             if repair.is_empty()
                 && let Some((order, asked)) = self.repairs.pop_front()
@@ -190,8 +195,9 @@ impl Encoder {
                 first.push(|lane| &self.lanes[lane].first),
                 repair.push(|lane| &self.lanes[lane].repair),
             ];
-            if !pushed[0] && !pushed[1] && !self.wait(&first, &repair) {
-                break;
+            match pushed {
+                [false, false] => nap.sleep(),
+                _ => nap.over(),
             }
         }
         Ok(())
@@ -213,27 +219,6 @@ impl Encoder {
             }
             self.passes.pop_front();
         }
-    }
-
-    /// Sleeps until a lane has room or an order comes; false if the session
-    /// hung up.
-    fn wait(&mut self, first: &Batch, repair: &Batch) -> bool {
-        let mut select = Select::new();
-        if let Some(lane) = first.lane {
-            select.send(&self.lanes[lane].first);
-        }
-        if let Some(lane) = repair.lane {
-            select.send(&self.lanes[lane].repair);
-        }
-        let orders = select.recv(&self.orders);
-        match select.ready_timeout(Duration::from_millis(50)) {
-            Ok(ready) if ready == orders => match self.orders.try_recv() {
-                Ok(order) => self.take(order),
-                Err(error) => return !error.is_disconnected(),
-            },
-            _ => {}
-        }
-        true
     }
 
     fn encode_first(&mut self, toi: u16, sbn: u32) -> Result<Batch, EncodeError> {

@@ -8,10 +8,11 @@
 //! ```
 
 use crate::encoder::{Sent, Work};
+use crate::nap::Nap;
 use crate::shared::Shared;
 use crate::train::{TrainBuffer, TrainPool};
 use crate::transmitter::{IoChoice, TransmitError, Transmitter};
-use crossbeam_channel::{Receiver, Select, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use hdrhistogram::Histogram;
 use linecast_net::clock;
 use linecast_protocol::pacer::{Pacer, l2_bytes, train_packets};
@@ -23,8 +24,10 @@ use std::time::Duration;
 
 /// Sends that may be under way.
 const IN_FLIGHT_MAX: usize = 32;
-/// How long an idle lane sleeps before it looks at its orders again.
-const IDLE: Duration = Duration::from_millis(1);
+/// Trains handed to the kernel together where the pacer lets them go at once.
+const SUBMIT_TRAINS: usize = 8;
+/// How long it waits for sends that are under way before it looks again.
+const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// How long a lane at the end of its window sleeps.
 const WINDOW_WAIT: Duration = Duration::from_micros(100);
 /// A wait shorter than this is spun away: a sleep would be longer.
@@ -47,8 +50,8 @@ pub(crate) struct LaneParts {
     pub sent: Sender<Sent>,
     /// Words shared with the other threads.
     pub shared: Arc<Shared>,
-    /// Where trains come from and go back to.
-    pub pool: TrainPool,
+    /// Where trains go that have left.
+    pub done: Done,
     /// The way out, connected to the group.
     pub socket: UdpSocket,
     /// Which transmit path to take.
@@ -57,11 +60,36 @@ pub(crate) struct LaneParts {
     pub ipv6: bool,
 }
 
+/// Where a lane puts trains that have left.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Back to the pool that they came from.
+    Pool(TrainPool),
+    /// To be sent again as they are.
+    Again(Sender<Work>),
+}
+
+impl Done {
+    fn put(&self, train: TrainBuffer) {
+        match self {
+            Done::Pool(pool) => pool.put(train),
+            // It has room for all the trains there are.
+            Done::Again(first) => {
+                let _ = first.try_send(Work { train, ends: None });
+            }
+        }
+    }
+}
+
 /// What a lane measured.
 #[derive(Debug)]
-pub(crate) struct LaneReport {
+pub struct LaneReport {
     /// Nanoseconds between departures of trains within a busy period.
     pub gaps_ns: Histogram<u64>,
+    /// Nanoseconds by which trains left later than the pacer had let them.
+    pub departure_ns: Histogram<u64>,
+    /// Nanoseconds from a submission to the end of its call.
+    pub submit_ns: Histogram<u64>,
     /// Most L2 bytes that left without a pause.
     pub burst_bytes_max: u64,
     /// L2 bytes sent.
@@ -82,25 +110,45 @@ struct Lane {
     repair: Receiver<Work>,
     sent: Sender<Sent>,
     shared: Arc<Shared>,
-    pool: TrainPool,
+    done: Done,
     ipv6: bool,
     transmitter: Transmitter,
     pacer: Pacer,
     share: RepairShare,
+    nap: Nap,
     position: u64,
+    /// Pieces queued and not handed to the kernel yet.
+    waiting: usize,
     recycled: Vec<TrainBuffer>,
     report: LaneReport,
     last_departure: u64,
     burst: u64,
 }
 
+/// Pins a lane to a core of its own where there are cores to spare, and runs it.
+///
+/// # Errors
+/// The socket refuses to send for good.
+pub(crate) fn run_pinned(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if cores.len() > parts.lanes + 2
+        && let Some(core) = cores.iter().rev().nth(parts.lane)
+    {
+        core_affinity::set_for_current(*core);
+    }
+    run(parts)
+}
+
 /// Runs a lane until it is stopped.
 ///
 /// # Errors
 /// The socket refuses to send for good.
-pub(crate) fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
+    let histogram = || Histogram::new(3).expect("3 significant digits are allowed");
     let report = LaneReport {
-        gaps_ns: Histogram::new(3).expect("3 significant digits are allowed"),
+        gaps_ns: histogram(),
+        departure_ns: histogram(),
+        submit_ns: histogram(),
         burst_bytes_max: 0,
         l2_bytes: 0,
         syscalls: 0,
@@ -114,7 +162,7 @@ pub(crate) fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         repair,
         sent,
         shared,
-        pool,
+        done,
         socket,
         io,
         ipv6,
@@ -129,10 +177,12 @@ pub(crate) fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         repair,
         sent,
         shared,
-        pool,
+        done,
         ipv6,
         share: RepairShare::default(),
+        nap: Nap::new(),
         position: 0,
+        waiting: 0,
         recycled: Vec::new(),
         report,
         last_departure: 0,
@@ -140,7 +190,10 @@ pub(crate) fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
     };
     while !lane.shared.is_stopped() {
         match lane.next() {
-            Some((class, work)) => lane.send(class, work)?,
+            Some((class, work)) => {
+                lane.nap.over();
+                lane.send(class, work)?;
+            }
             None => lane.idle()?,
         }
     }
@@ -164,12 +217,9 @@ impl Lane {
     }
 
     fn idle(&mut self) -> Result<(), TransmitError> {
+        self.flush()?;
         self.reap(None)?;
-        let mut select = Select::new();
-        select.recv(&self.first);
-        select.recv(&self.repair);
-        // Woken by a train or by time: either way the loop looks again.
-        let _ = select.ready_timeout(IDLE);
+        self.nap.sleep();
         self.burst = 0;
         self.last_departure = 0;
         Ok(())
@@ -179,7 +229,7 @@ impl Lane {
         let Work { mut train, ends } = work;
         let packets = train.len_packets();
         if !self.await_window(packets as u64)? {
-            self.pool.put(train);
+            self.done.put(train);
             return Ok(());
         }
         self.number(class, &mut train);
@@ -192,21 +242,37 @@ impl Lane {
             let payload = (bytes - first * stride).min(count * stride);
             self.pace(rate, count, payload)?;
             while !self.transmitter.has_room() {
+                self.flush()?;
                 self.reap(Some(WINDOW_WAIT))?;
             }
             self.transmitter.send(key, first, count);
-            self.transmitter.submit()?;
+            self.waiting += 1;
+            if self.waiting == SUBMIT_TRAINS {
+                self.flush()?;
+            }
             self.shared.add_sent(count as u64, payload as u64);
             first += count;
         }
         self.transmitter.release(key);
         self.share.spend(class, packets as u32);
-        self.reap(None)?;
         if let Some(ends) = ends {
             // The session hangs up only when it has stopped the lanes.
             let _ = self.sent.send(ends);
         }
         Ok(())
+    }
+
+    /// Hands to the kernel what waits for it.
+    fn flush(&mut self) -> Result<(), TransmitError> {
+        if self.waiting == 0 {
+            return Ok(());
+        }
+        self.waiting = 0;
+        let before = clock::now_ns();
+        self.transmitter.submit()?;
+        // The histograms resize themselves; recording cannot fail.
+        let _ = self.report.submit_ns.record(clock::now_ns() - before);
+        self.reap(None)
     }
 
     /// Waits until the window lets the whole train go; false if stopped.
@@ -215,6 +281,7 @@ impl Lane {
             if self.shared.is_stopped() {
                 return Ok(false);
             }
+            self.flush()?;
             self.reap(None)?;
             std::thread::sleep(WINDOW_WAIT);
             self.burst = 0;
@@ -251,6 +318,7 @@ impl Lane {
         let ready = self.pacer.ready_at(now, bytes);
         if ready > now {
             self.burst = 0;
+            self.flush()?;
         }
         while now < ready && !self.shared.is_stopped() {
             if ready - now > SPIN_NS {
@@ -266,8 +334,10 @@ impl Lane {
         self.report.l2_bytes += bytes;
         self.report.burst_bytes_max = self.report.burst_bytes_max.max(self.burst);
         if self.last_departure > 0 {
-            // The histogram resizes itself; recording cannot fail.
             let _ = self.report.gaps_ns.record(now - self.last_departure);
+        }
+        if self.burst == bytes {
+            let _ = self.report.departure_ns.record(now.saturating_sub(ready));
         }
         self.last_departure = now;
         Ok(())
@@ -276,15 +346,16 @@ impl Lane {
     fn reap(&mut self, wait: Option<Duration>) -> Result<(), TransmitError> {
         self.transmitter.reap(wait, &mut self.recycled)?;
         for train in self.recycled.drain(..) {
-            self.pool.put(train);
+            self.done.put(train);
         }
         Ok(())
     }
 
     /// Waits for what is in flight, so that its memory may go.
     fn drain(&mut self) -> Result<(), TransmitError> {
+        self.flush()?;
         while self.transmitter.in_flight() > 0 {
-            self.reap(Some(IDLE))?;
+            self.reap(Some(DRAIN_WAIT))?;
         }
         let counters = self.transmitter.counters();
         self.report.syscalls = counters.syscalls;

@@ -8,10 +8,12 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod drive;
 mod encoder;
 pub mod image;
 mod lane;
 mod mmsg;
+mod nap;
 mod plain;
 pub mod push;
 pub mod report;
@@ -27,4 +29,5 @@ mod transmit_queue;
 pub mod transmitter;
 
 pub use encoder::Symbols;
+pub use lane::LaneReport;
 pub use session::Totals;

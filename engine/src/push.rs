@@ -3,7 +3,7 @@
 
 use crate::encoder::{EncodeError, Encoder, HeaderFields, LaneQueues};
 use crate::image::{Image, ImageError, ImageHash};
-use crate::lane::{self, LaneParts, LaneReport};
+use crate::lane::{self, Done, LaneParts, LaneReport};
 use crate::report::PushReport;
 use crate::session::{SessionLoop, Totals, now};
 use crate::shared::Shared;
@@ -363,7 +363,7 @@ impl Stage<'_> {
                 repair,
                 sent: sent_in.clone(),
                 shared: shared.clone(),
-                pool: pool.clone(),
+                done: Done::Pool(pool.clone()),
                 socket: self.sockets.lane_socket()?,
                 io: self.config.io,
                 ipv6: self.config.group.is_ipv6(),
@@ -406,7 +406,7 @@ impl Stage<'_> {
             let lane_failed = &lane_failed;
             let lanes = parts.into_iter().map(|parts| {
                 named(&format!("lane-{}", parts.lane)).spawn_scoped(scope, move || {
-                    let result = lane_thread(parts);
+                    let result = lane::run_pinned(parts);
                     lane_failed.fetch_or(result.is_err(), Relaxed);
                     result
                 })
@@ -442,15 +442,4 @@ fn join<T>(
 ) -> Result<T, PushError> {
     let thread = thread.map_err(|source| PushError::Spawn { name, source })?;
     thread.join().map_err(|_| PushError::Panicked(name))
-}
-
-/// Pins a lane to a core of its own where there are cores to spare, and runs it.
-fn lane_thread(parts: LaneParts) -> Result<LaneReport, TransmitError> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if cores.len() > parts.lanes + 2
-        && let Some(core) = cores.iter().rev().nth(parts.lane)
-    {
-        core_affinity::set_for_current(*core);
-    }
-    lane::run(parts)
 }

@@ -158,7 +158,14 @@ impl TrainPool {
     /// As many trains as fit into `pool_bytes`, at least 2: one to fill while
     /// the other is sent.
     pub fn new(pool_bytes: usize, packet_bytes: usize) -> TrainPool {
-        let trains = (pool_bytes / memory_bytes(packet_bytes)).max(2);
+        TrainPool::holding(
+            (pool_bytes / memory_bytes(packet_bytes)).max(2),
+            packet_bytes,
+        )
+    }
+
+    /// So many trains.
+    pub fn holding(trains: usize, packet_bytes: usize) -> TrainPool {
         let (back, free) = bounded(trains);
         let pool = TrainPool {
             free,

@@ -1,0 +1,130 @@
+//! Results as JSON lines: what was measured, and on what.
+
+use serde::Serialize;
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where results are written.
+#[derive(Debug)]
+pub struct Records {
+    out: Option<File>,
+    common: Common,
+    /// What was written, for tables.
+    pub lines: Vec<Value>,
+}
+
+/// What every line has besides its figures.
+#[derive(Debug, Clone, Serialize)]
+struct Common {
+    schema: &'static str,
+    machine: String,
+    cores: usize,
+    kernel: String,
+    revision: String,
+    command: String,
+}
+
+impl Records {
+    /// Writes to `path`, `-` for stdout; without one it only remembers.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: Option<&Path>) -> io::Result<Records> {
+        let out = match path {
+            None => None,
+            Some(path) if path == Path::new("-") => {
+                Some(OpenOptions::new().write(true).open("/dev/stdout")?)
+            }
+            Some(path) => Some(
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .map_err(|error| {
+                        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                    })?,
+            ),
+        };
+        Ok(Records {
+            out,
+            common: Common::of_this_machine(),
+            lines: Vec::new(),
+        })
+    }
+
+    /// Adds one repeat of one measurement.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, figures: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_value(figures).map_err(io::Error::other)?;
+        let common = serde_json::to_value(&self.common).map_err(io::Error::other)?;
+        if let (Value::Object(line), Value::Object(common)) = (&mut line, common) {
+            line.extend(common);
+        }
+        if let Some(out) = &mut self.out {
+            out.write_all(format!("{line}\n").as_bytes())?;
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// A sentence about the machine, for tables.
+    pub fn machine(&self) -> String {
+        let Common {
+            machine,
+            cores,
+            kernel,
+            revision,
+            command,
+            ..
+        } = &self.common;
+        format!("`{command}` at {revision}; {cores} cores ({machine}), Linux {kernel}")
+    }
+}
+
+impl Common {
+    fn of_this_machine() -> Common {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let arguments: Vec<String> = std::env::args().skip(1).map(short).collect();
+        Common {
+            schema: "linecast.bench.v1",
+            machine: processor().unwrap_or_else(|| "unknown".to_owned()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: kernel.trim().to_owned(),
+            revision: revision().unwrap_or_else(|| "unknown".to_owned()),
+            command: format!("linecast-bench {}", arguments.join(" ")),
+        }
+    }
+}
+
+/// Paths say nothing to a reader elsewhere: their last part does.
+fn short(argument: String) -> String {
+    match PathBuf::from(&argument).file_name() {
+        Some(name) if argument.starts_with('/') => name.to_string_lossy().into_owned(),
+        _ => argument,
+    }
+}
+
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// `REVISION` where a script sets it (it builds revisions side by side), else
+/// what git says.
+fn revision() -> Option<String> {
+    if let Ok(revision) = std::env::var("REVISION") {
+        return Some(revision);
+    }
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
