@@ -234,15 +234,9 @@ impl Symbols {
         let Some(leaves) = leaves.filter(|_| touches_verified(leaves, index)) else {
             return self.bytes.write(offset, symbol);
         };
-        let end = offset + symbol.len() as u64;
-        for leaf in leaves
-            .touched_by(index)
-            .filter(|&leaf| !leaves.is_verified(leaf))
-        {
-            let bytes = leaves.range(leaf);
-            let (a, b) = (bytes.start.max(offset), bytes.end.min(end));
-            self.bytes
-                .write(a, &symbol[(a - offset) as usize..(b - offset) as usize])?;
+        for range in leaves.unverified(index) {
+            let part = (range.start - offset) as usize..(range.end - offset) as usize;
+            self.bytes.write(range.start, &symbol[part])?;
         }
         Ok(())
     }

@@ -8,9 +8,10 @@ use linecast_fec::{Codec, Decoder};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Blocks, OfferKey};
+use linecast_protocol::receive::{Blocks, Leaves, OfferKey};
 use linecast_protocol::tree::{self, LEAF_BYTES};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Everything that one receiver has of one image.
@@ -48,8 +49,15 @@ impl Store {
         }
     }
 
-    pub(crate) fn keep_source(&mut self, toi: u16, index: u64, payload: &Payload) {
-        self.symbols(toi).keep_source(index, payload);
+    /// Keeps a source symbol, except for bytes of `leaves` that are verified.
+    pub(crate) fn keep_source(
+        &mut self,
+        toi: u16,
+        index: u64,
+        payload: &Payload,
+        leaves: Option<&Leaves>,
+    ) {
+        self.symbols(toi).keep_source(index, payload, leaves);
     }
 
     pub(crate) fn keep_parity(&mut self, toi: u16, sbn: u32, index: u16, payload: &Payload) {
@@ -60,9 +68,10 @@ impl Store {
         self.symbols(toi).drop_parity(sbn);
     }
 
-    /// Restores what block `sbn` lacks from what `blocks` says is held.
-    pub(crate) fn restore(&mut self, toi: u16, sbn: u32, blocks: &Blocks) {
-        self.symbols(toi).restore(sbn, blocks);
+    /// Restores what block `sbn` lacks from what `blocks` says is held, except
+    /// for bytes of `leaves` that are verified.
+    pub(crate) fn restore(&mut self, toi: u16, sbn: u32, blocks: &Blocks, leaves: Option<&Leaves>) {
+        self.symbols(toi).restore(sbn, blocks, leaves);
         self.drop_parity(toi, sbn);
     }
 
@@ -216,12 +225,10 @@ impl Symbols {
         }
     }
 
-    fn keep_source(&mut self, index: u64, payload: &Payload) {
+    fn keep_source(&mut self, index: u64, payload: &Payload, leaves: Option<&Leaves>) {
         if let (Symbols::Bytes { layout, data, .. }, Payload::Bytes(bytes)) = (&mut *self, payload)
         {
-            let start = layout.symbol_range(index).start as usize;
-            data[start..start + bytes.len()].copy_from_slice(bytes);
-            return;
+            return write_unverified(layout, data, index, bytes, leaves);
         }
         self.mark(index, matches!(payload, Payload::Good));
     }
@@ -256,13 +263,13 @@ impl Symbols {
         }
     }
 
-    fn restore(&mut self, sbn: u32, blocks: &Blocks) {
+    fn restore(&mut self, sbn: u32, blocks: &Blocks, leaves: Option<&Leaves>) {
         let layout = *blocks.layout();
         let first = layout.first_symbol(sbn);
         let indices = first..first + u64::from(layout.block_len(sbn));
         match self {
             Symbols::Bytes { data, parity, .. } => {
-                restore_bytes(&layout, data, parity, sbn, blocks);
+                restore_bytes(data, parity, sbn, blocks, leaves);
             }
             Symbols::Marks {
                 bad, bad_parity, ..
@@ -303,13 +310,33 @@ impl Symbols {
     }
 }
 
-fn restore_bytes(
+/// Writes a symbol into its place, as far as no leaf there is verified.
+fn write_unverified(
     layout: &ObjectLayout,
+    data: &mut [u8],
+    index: u64,
+    symbol: &[u8],
+    leaves: Option<&Leaves>,
+) {
+    let whole = layout.symbol_range(index);
+    let mut write = |range: Range<u64>| {
+        let from = (range.start - whole.start) as usize..(range.end - whole.start) as usize;
+        data[range.start as usize..range.end as usize].copy_from_slice(&symbol[from]);
+    };
+    match leaves {
+        Some(leaves) => leaves.unverified(index).for_each(write),
+        None => write(whole.clone()),
+    }
+}
+
+fn restore_bytes(
     data: &mut [u8],
     parity: &BTreeMap<(u32, u16), Arc<[u8]>>,
     sbn: u32,
     blocks: &Blocks,
+    leaves: Option<&Leaves>,
 ) {
+    let layout = blocks.layout();
     let mut decoder =
         Decoder::new(Codec::Gf16Low, layout.symbol_bytes().into()).expect("a multiple of 64");
     let (first, len) = (layout.first_symbol(sbn), layout.block_len(sbn));
@@ -328,9 +355,7 @@ fn restore_bytes(
         })
         .expect("the machine says that enough symbols are held");
     for (esi, symbol) in restored {
-        let range = range(esi);
-        let length = range.len();
-        data[range].copy_from_slice(&symbol[..length]);
+        write_unverified(layout, data, first + esi as u64, &symbol, leaves);
     }
 }
 

@@ -168,3 +168,17 @@ fn the_end_of_a_large_group_is_not_held_by_old_positions() {
         );
     }
 }
+
+/// The simulator's device wrote a symbol over the end of a verified leaf when the
+/// leaf behind it was damaged; the receiver's does not.
+#[test]
+fn what_is_verified_is_never_written_again() {
+    let mut scenario = Scenario {
+        seed: 1,
+        size_bytes: 1 << 20,
+        content: Content::Bytes,
+        ..lossy(20, 0.0)
+    };
+    scenario.network.flip = 0.05;
+    assert_eq!(checked(&scenario).completed, 20);
+}

@@ -66,6 +66,20 @@ impl Leaves {
         bytes.start / LEAF_BYTES..bytes.end.div_ceil(LEAF_BYTES)
     }
 
+    /// The bytes of symbol `index` that may still be written: those of leaves
+    /// whose hash has not matched. A verified leaf stays as it is, whatever
+    /// comes later: a block that reaches beyond it may yet be damaged, and
+    /// nobody hashes the leaf again.
+    pub fn unverified(&self, index: u64) -> impl Iterator<Item = Range<u64>> + '_ {
+        let symbol = self.layout.symbol_range(index);
+        self.touched_by(index)
+            .filter(|&leaf| !self.is_verified(leaf))
+            .map(move |leaf| {
+                let range = self.range(leaf);
+                range.start.max(symbol.start)..range.end.min(symbol.end)
+            })
+    }
+
     /// Symbol `index` has come into its place.
     pub fn hold(&mut self, index: u64) {
         for leaf in self.touched_by(index) {

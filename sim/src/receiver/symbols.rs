@@ -36,7 +36,8 @@ impl ReceiverNode {
                 match id.parity_index() {
                     None => {
                         let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
-                        store.keep_source(toi, index, payload);
+                        let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
+                        store.keep_source(toi, index, payload, leaves);
                     }
                     Some(index) => store.keep_parity(toi, id.sbn, index, payload),
                 }
@@ -49,7 +50,8 @@ impl ReceiverNode {
                 if held == Held::Restorable
                     && let Some(blocks) = session.blocks(toi)
                 {
-                    store.restore(toi, id.sbn, blocks);
+                    let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
+                    store.restore(toi, id.sbn, blocks, leaves);
                     session.handle_restored(toi, id.sbn);
                 }
             }
