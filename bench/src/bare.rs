@@ -10,7 +10,6 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 /// Packets of one `sendmmsg` call without GSO.
 const MMSG_PACKETS: usize = 64;
@@ -63,7 +62,7 @@ pub struct Sent {
     pub syscalls: u64,
 }
 
-/// Sends packets of `packet_bytes` until `duration` is over.
+/// Sends packets of `packet_bytes` until `done`.
 ///
 /// # Errors
 /// The kernel refuses a packet.
@@ -71,30 +70,21 @@ pub fn send(
     path: Path,
     socket: &UdpSocket,
     packet_bytes: usize,
-    duration: Duration,
+    done: impl Fn() -> bool,
 ) -> io::Result<Sent> {
-    let until = Instant::now() + duration;
     let segments = linecast_protocol::pacer::segments_max(packet_bytes);
     match path {
-        Path::Plain => plain(socket, packet_bytes, until),
-        Path::Mmsg => mmsg(socket, &Messages::new(MMSG_PACKETS, packet_bytes, 1), until),
-        Path::MmsgGso => mmsg(
-            socket,
-            &Messages::new(TRAINS, packet_bytes, segments),
-            until,
-        ),
-        Path::UringGso => uring::send(
-            socket,
-            &Messages::new(TRAINS, packet_bytes, segments),
-            until,
-        ),
+        Path::Plain => plain(socket, packet_bytes, done),
+        Path::Mmsg => mmsg(socket, &Messages::new(MMSG_PACKETS, packet_bytes, 1), done),
+        Path::MmsgGso => mmsg(socket, &Messages::new(TRAINS, packet_bytes, segments), done),
+        Path::UringGso => uring::send(socket, &Messages::new(TRAINS, packet_bytes, segments), done),
     }
 }
 
-fn plain(socket: &UdpSocket, packet_bytes: usize, until: Instant) -> io::Result<Sent> {
+fn plain(socket: &UdpSocket, packet_bytes: usize, done: impl Fn() -> bool) -> io::Result<Sent> {
     let packet = vec![0x5a; packet_bytes];
     let mut sent = Sent::default();
-    while Instant::now() < until {
+    while !done() {
         for _ in 0..MMSG_PACKETS {
             socket.send(&packet)?;
             sent.packets += 1;
@@ -104,7 +94,7 @@ fn plain(socket: &UdpSocket, packet_bytes: usize, until: Instant) -> io::Result<
     Ok(sent)
 }
 
-fn mmsg(socket: &UdpSocket, messages: &Messages, until: Instant) -> io::Result<Sent> {
+fn mmsg(socket: &UdpSocket, messages: &Messages, done: impl Fn() -> bool) -> io::Result<Sent> {
     let mut headers: Vec<libc::mmsghdr> = (0..messages.count)
         .map(|i| libc::mmsghdr {
             msg_hdr: messages.header(i),
@@ -112,10 +102,10 @@ fn mmsg(socket: &UdpSocket, messages: &Messages, until: Instant) -> io::Result<S
         })
         .collect();
     let mut sent = Sent::default();
-    while Instant::now() < until {
+    while !done() {
         // SAFETY: `headers` are `count` mmsghdrs that point into `messages`,
         // which outlives the call and is only read by it.
-        let done = unsafe {
+        let count = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
@@ -123,8 +113,8 @@ fn mmsg(socket: &UdpSocket, messages: &Messages, until: Instant) -> io::Result<S
                 0,
             )
         };
-        let done = u64::try_from(done).map_err(|_| io::Error::last_os_error())?;
-        sent.packets += done * messages.segments as u64;
+        let count = u64::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        sent.packets += count * messages.segments as u64;
         sent.syscalls += 1;
     }
     Ok(sent)

@@ -2,7 +2,10 @@
 //! pushes and pacing against references in the same run, and compares results.
 
 pub mod bare;
+pub mod floor;
+pub mod push;
 pub mod record;
+pub mod sink;
 pub mod stats;
 pub mod table;
 pub mod transmit;

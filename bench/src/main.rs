@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use linecast_bench::record::Records;
-use linecast_bench::{BenchError, transmit};
+use linecast_bench::{BenchError, push, sink, transmit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +21,11 @@ struct Cli {
 enum Bench {
     /// The engine's lanes against bare loops, nobody listening
     Transmit(transmit::Args),
+    /// Whole pushes: linecast, the floor of this machine, and other tools
+    Push(push::Args),
+    /// The floor's receiver, in its namespace
+    #[command(hide = true)]
+    Sink(sink::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,10 +43,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), BenchError> {
+    if let Bench::Sink(args) = &cli.command {
+        return sink::run(args);
+    }
     linecast_lab::enter_unprivileged_if_needed()?;
     linecast_lab::cleanup_on_signals()?;
     let mut records = Records::open(cli.json.as_deref())?;
     match &cli.command {
         Bench::Transmit(args) => transmit::run(args, &mut records),
+        Bench::Push(args) => push::run(args, &mut records),
+        Bench::Sink(_) => Ok(()),
     }
 }

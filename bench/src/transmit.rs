@@ -180,10 +180,13 @@ fn bare_threads(
     size: usize,
     time: Duration,
 ) -> Result<(u64, u64), BenchError> {
+    let until = Instant::now() + time;
     std::thread::scope(|scope| {
         let threads: Vec<_> = sockets
             .iter()
-            .map(|socket| scope.spawn(move || bare::send(path, socket, size, time)))
+            .map(|socket| {
+                scope.spawn(move || bare::send(path, socket, size, || Instant::now() >= until))
+            })
             .collect();
         let (mut packets, mut syscalls) = (0, 0);
         for thread in threads {

@@ -88,6 +88,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         io: args.io,
         read_back: args.read_back,
         progress: args.progress,
+        push: Vec::new(),
     };
     let result = demo.run().map_err(lab_failure)?;
     print(&result, demo.receivers, args.json)?;

@@ -53,6 +53,8 @@ pub struct Demo {
     pub read_back: String,
     /// Whether the push shows live progress.
     pub progress: String,
+    /// More arguments of the push.
+    pub push: Vec<OsString>,
 }
 
 /// Where the image comes from.
@@ -103,6 +105,7 @@ impl Demo {
         }
         arguments.extend(["--manifest".into(), manifest.into()]);
         arguments.extend(self.ipv6.then(|| "--ipv6".into()));
+        arguments.extend(self.push.iter().cloned());
         arguments
     }
 
@@ -318,7 +321,7 @@ fn sha256(path: &Path) -> Result<String, LabError> {
 
 /// Writes and frees as much memory as the demo will use, so that the first use
 /// of a page, which a hypervisor makes slow, is not taken for the push.
-fn warm(path: &Path, bytes: u64) -> io::Result<()> {
+pub fn warm(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
     let zeros = vec![0; 1 << 20];
     let mut left = bytes.min(WARM_BYTES_MAX);

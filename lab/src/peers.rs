@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::error::LabError;
 use crate::node::Node;
 use crate::process::Process;
-use crate::tools;
 use crate::topology::Lab;
+use crate::{sys, tools};
 
 /// Another tool, as Debian packages it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Peer {
     Udpcast,
     /// `uftp` and `uftpd`.
     Uftp,
+    /// NRL's library, by the program in `lab/norm`, which is compiled for each run.
+    Norm,
 }
 
 impl Peer {
@@ -27,6 +29,7 @@ impl Peer {
         match self {
             Self::Udpcast => tools::require(&["udp-sender", "udp-receiver"]),
             Self::Uftp => tools::require(&["uftp", "uftpd"]),
+            Self::Norm => tools::require(&["g++"]),
         }
     }
 }
@@ -35,8 +38,8 @@ impl Peer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerRun {
     /// From the start of the sending command to its exit and, for udpcast, to
-    /// the exit of the last receiver. Receivers are started before; comparing
-    /// the files is not in it.
+    /// the exit of the last receiver (the others' do not end by themselves).
+    /// Receivers are started before; comparing the files is not in it.
     pub elapsed: Duration,
     /// Whether the limit was reached and everything killed.
     pub timed_out: bool,
@@ -46,6 +49,10 @@ pub struct PeerRun {
     pub identical: Vec<bool>,
     /// The sending command line, for reports.
     pub command: String,
+    /// CPU seconds of the sending command.
+    pub sender_cpu_s: f64,
+    /// CPU seconds of all receivers.
+    pub receiver_cpu_s: f64,
 }
 
 impl PeerRun {
@@ -66,26 +73,34 @@ pub fn run_peer(
     limit: Duration,
 ) -> Result<PeerRun, LabError> {
     peer.require()?;
+    if peer == Peer::Norm {
+        compile_norm(directory)?;
+    }
     let mut receivers = Vec::new();
     let mut copies = Vec::new();
     for (index, node) in lab.receivers().iter().enumerate() {
         let own = directory.join(format!("peer-rx{index}"));
         fs::create_dir_all(&own).map_err(LabError::io("create", own.display()))?;
-        let (mut command, copy) = receiver(peer, node, &own, image)?;
+        let (mut command, copy) = receiver(peer, node, index, &own, image)?;
         receivers.push(node.spawn(quiet(&mut command))?);
         copies.push(copy);
     }
-    let mut command = sender(peer, lab, image)?;
+    let mut command = sender(peer, lab, directory, image)?;
+    std::thread::sleep(RECEIVERS_START);
+    let cpu_before = sys::children_cpu_seconds();
     let started = Instant::now();
     let mut sending = lab.sender().spawn(quiet(&mut command))?;
-    let end = match sending.wait_for(limit) {
-        // A daemon is not waited for: it does not end.
-        Ok(status) if peer == Peer::Uftp => Ok(status),
-        Ok(status) => wait_all(&mut receivers, started, limit).map(|()| status),
-        Err(error) => Err(error),
+    let sent = sending.wait_for(limit);
+    let sender_cpu_s = sys::children_cpu_seconds() - cpu_before;
+    let end = match sent {
+        Ok(status) if peer == Peer::Udpcast => {
+            wait_all(&mut receivers, started, limit).map(|()| status)
+        }
+        sent => sent,
     };
     let elapsed = started.elapsed();
     drop(receivers);
+    let receiver_cpu_s = sys::children_cpu_seconds() - cpu_before - sender_cpu_s;
     let (timed_out, exit_code) = match end {
         Ok(status) => (false, status.code()),
         Err(LabError::TimedOut { .. }) => (true, None),
@@ -101,17 +116,42 @@ pub fn run_peer(
         exit_code,
         identical,
         command: tools::show(&command),
+        sender_cpu_s,
+        receiver_cpu_s,
     })
+}
+
+/// Builds `norm-file` in `directory`.
+fn compile_norm(directory: &Path) -> Result<(), LabError> {
+    let source = directory.join("norm-file.cpp");
+    fs::write(&source, NORM_SOURCE).map_err(LabError::io("write", source.display()))?;
+    let mut command = Command::new(tools::find("g++")?);
+    command
+        .arg("-O2")
+        .arg("-o")
+        .arg(directory.join("norm-file"));
+    command.arg(&source).arg("-lnorm");
+    tools::run(command, "").map(drop)
 }
 
 /// The receiving command and where it puts the image.
 fn receiver(
     peer: Peer,
     node: &Node,
+    index: usize,
     directory: &Path,
     image: &Path,
 ) -> Result<(Command, PathBuf), LabError> {
     match peer {
+        Peer::Norm => {
+            let program = directory.with_file_name("norm-file");
+            let mut command = node.command(program);
+            command
+                .args(["receive", node.interface, NORM_GROUP, NORM_PORT])
+                .arg((index + NORM_FIRST_RECEIVER).to_string())
+                .arg(directory);
+            Ok((command, directory.join("image")))
+        }
         Peer::Udpcast => {
             let copy = directory.join("image");
             let mut command = node.command(tools::find("udp-receiver")?);
@@ -136,10 +176,16 @@ fn receiver(
 /// The sending command. udpcast hangs on a lost hello and gives receivers up
 /// early unless told otherwise; UFTP sends at 1 Mbit/s and announces for 30 s
 /// unless told the rate and whom to expect.
-fn sender(peer: Peer, lab: &Lab, image: &Path) -> Result<Command, LabError> {
+fn sender(peer: Peer, lab: &Lab, directory: &Path, image: &Path) -> Result<Command, LabError> {
     let node = lab.sender();
     let mut command;
     match peer {
+        Peer::Norm => {
+            command = node.command(directory.join("norm-file"));
+            command
+                .args(["send", node.interface, NORM_GROUP, NORM_PORT])
+                .args([&lab.receivers().len().to_string(), NORM_BITS_PER_S]);
+        }
         Peer::Udpcast => {
             command = node.command(tools::find("udp-sender")?);
             command
@@ -221,6 +267,14 @@ fn same_bytes(image: &Path, copy: &Path) -> io::Result<bool> {
     }
 }
 
+const NORM_SOURCE: &str = include_str!("../norm/norm-file.cpp");
+const NORM_GROUP: &str = "239.192.76.70";
+const NORM_PORT: &str = "7630";
+const NORM_FIRST_RECEIVER: usize = 2;
+/// Beyond what its sender can do: it paces by itself, and more of it is lost.
+const NORM_BITS_PER_S: &str = "1e9";
+/// Receivers have joined within this.
+const RECEIVERS_START: Duration = Duration::from_millis(200);
 const COMPARE_BYTES: usize = 1 << 20;
 const UFTP_BUFFER_BYTES: &str = "8388608";
 /// IPv4 and UDP headers: `-b` is what is left of the MTU.

@@ -30,6 +30,19 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) })
 }
 
+/// CPU seconds of all children that have ended and were waited for
+/// (getrusage(2)).
+pub(crate) fn children_cpu_seconds() -> f64 {
+    // SAFETY: `rusage` is plain C data, for which all zeros is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a live, writable rusage; RUSAGE_CHILDREN is a valid
+    // selector, so the call cannot fail.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    debug_assert_eq!(result, 0);
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
 /// The parent's process id (getppid(2)). Async-signal-safe.
 pub(crate) fn parent() -> u32 {
     std::os::unix::process::parent_id()

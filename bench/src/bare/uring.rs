@@ -7,9 +7,12 @@ use io_uring::{IoUring, opcode};
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::time::Instant;
 
-pub(super) fn send(socket: &UdpSocket, messages: &Messages, until: Instant) -> io::Result<Sent> {
+pub(super) fn send(
+    socket: &UdpSocket,
+    messages: &Messages,
+    done: impl Fn() -> bool,
+) -> io::Result<Sent> {
     let mut ring: IoUring = IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -17,7 +20,7 @@ pub(super) fn send(socket: &UdpSocket, messages: &Messages, until: Instant) -> i
     ring.submitter().register_files(&[socket.as_raw_fd()])?;
     let headers: Vec<libc::msghdr> = (0..messages.count).map(|i| messages.header(i)).collect();
     let mut sent = Sent::default();
-    while Instant::now() < until {
+    while !done() {
         let mut submission = ring.submission();
         for header in &headers {
             let entry = opcode::SendMsg::new(Fixed(0), header).build();

@@ -1,7 +1,7 @@
 //! Runs a peer's tool in a lab and prints how long its whole command took:
 //!
 //! ```text
-//! lab-peer udpcast|uftp RECEIVERS LOSS_PERCENT IMAGE_MIB
+//! lab-peer udpcast|uftp|norm RECEIVERS LOSS_PERCENT IMAGE_MIB
 //! ```
 //!
 //! Prints one JSON object: tool, receivers, loss, seconds, and whether every
@@ -26,11 +26,12 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [tool, receivers, percent, mib] = arguments.as_slice() else {
-        return Err("usage: lab-peer udpcast|uftp RECEIVERS LOSS_PERCENT IMAGE_MIB".into());
+        return Err("usage: lab-peer udpcast|uftp|norm RECEIVERS LOSS_PERCENT IMAGE_MIB".into());
     };
     let peer = match tool.as_str() {
         "udpcast" => Peer::Udpcast,
         "uftp" => Peer::Uftp,
+        "norm" => Peer::Norm,
         other => return Err(format!("no peer is named {other:?}").into()),
     };
     let (receivers, bytes): (usize, u64) = (receivers.parse()?, mib.parse::<u64>()? << 20);
