@@ -6,12 +6,12 @@
 
 use crate::bare::{self, Path as Bare};
 use crate::push::Load;
-use crate::{BenchError, lab_error};
+use crate::{BenchError, lab_error, sockets};
 use linecast_lab::{Lab, Process};
-use linecast_net::{Interface, SenderConfig, SenderSockets, usage};
+use linecast_net::usage;
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 192, 76, 69);
 const PORT: u16 = 7620;
-const SEND_BUFFER_BYTES: usize = 4 << 20;
 /// A receiver that takes longer is stuck.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -88,22 +87,12 @@ fn send(lab: &Lab, packet_bytes: usize, stop: &AtomicBool) -> Result<(), BenchEr
     let done = || stop.load(Relaxed) || Instant::now() >= until;
     lab.sender()
         .enter(|| -> Result<(), BenchError> {
-            bare::send(Bare::UringGso, &socket()?, packet_bytes, done)?;
+            for socket in &sockets::lanes(SocketAddr::from((GROUP, PORT)), 1)? {
+                bare::send(Bare::UringGso, socket, packet_bytes, done)?;
+            }
             Ok(())
         })
         .map_err(lab_error)?
-}
-
-fn socket() -> Result<UdpSocket, BenchError> {
-    let interface = Interface::by_name("v0")?;
-    let sockets = SenderSockets::open(&SenderConfig {
-        group: SocketAddr::from((GROUP, PORT)),
-        interface: &interface,
-        hops: 1,
-        send_buffer: SEND_BUFFER_BYTES,
-        loopback: false,
-    })?;
-    Ok(sockets.lane_socket()?)
 }
 
 /// A receiver in its namespace.

@@ -2,10 +2,13 @@
 //! pushes and pacing against references in the same run, and compares results.
 
 pub mod bare;
+pub mod compare;
 pub mod floor;
+pub mod pace;
 pub mod push;
 pub mod record;
 pub mod sink;
+mod sockets;
 pub mod stats;
 pub mod table;
 pub mod transmit;

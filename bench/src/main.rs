@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use linecast_bench::record::Records;
-use linecast_bench::{BenchError, push, sink, transmit};
+use linecast_bench::{BenchError, compare, pace, push, sink, transmit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,15 +23,23 @@ enum Bench {
     Transmit(transmit::Args),
     /// Whole pushes: linecast, the floor of this machine, and other tools
     Push(push::Args),
+    /// Pacing into a slow port with a small queue: its drops, and how exact it is
+    Pace(pace::Args),
+    /// Whether results are worse than earlier ones; exit code 8 if they are
+    Compare(compare::Args),
     /// The floor's receiver, in its namespace
     #[command(hide = true)]
     Sink(sink::Args),
 }
 
+/// As in every command of linecast.
+const REGRESSION: u8 = 8;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(REGRESSION),
         Err(error) => {
             eprintln!("linecast-bench: {error}");
             ExitCode::from(match error {
@@ -42,16 +50,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), BenchError> {
-    if let Bench::Sink(args) = &cli.command {
-        return sink::run(args);
+/// Whether nothing is worse.
+fn run(cli: &Cli) -> Result<bool, BenchError> {
+    match &cli.command {
+        Bench::Sink(args) => return sink::run(args).map(|()| true),
+        Bench::Compare(args) => return compare::run(args).map(|worse| !worse),
+        _ => {}
     }
     linecast_lab::enter_unprivileged_if_needed()?;
     linecast_lab::cleanup_on_signals()?;
     let mut records = Records::open(cli.json.as_deref())?;
     match &cli.command {
         Bench::Transmit(args) => transmit::run(args, &mut records),
+        Bench::Pace(args) => pace::run(args, &mut records),
         Bench::Push(args) => push::run(args, &mut records),
-        Bench::Sink(_) => Ok(()),
+        Bench::Sink(_) | Bench::Compare(_) => Ok(()),
     }
+    .map(|()| true)
 }

@@ -5,8 +5,8 @@
 //! each is put behind the one before, until as many have come as the image has
 //! symbols. So nothing is looked at, repaired or asked for.
 
-use crate::BenchError;
-use linecast_net::{GroupSocket, Interface, JoinConfig, join, usage};
+use crate::{BenchError, sockets};
+use linecast_net::usage;
 use linecast_protocol::tree::{LEAF_BYTES, leaf_hash};
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::fs::{File, OpenOptions};
@@ -16,8 +16,6 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// As large as the socket of a linecast receiver.
-const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
 /// Packets posted at a time: four trains of 45.
 const PAIRS: usize = 180;
 const SINGLES: usize = 64;
@@ -54,13 +52,7 @@ pub struct Args {
 /// # Errors
 /// No socket, or no room.
 pub fn run(args: &Args) -> Result<(), BenchError> {
-    let interface = Interface::by_name("v0")?;
-    let GroupSocket { socket, .. } = join(&JoinConfig {
-        group: SocketAddr::from((args.group, args.port)),
-        interface: &interface,
-        source: None,
-        receive_buffer: RECEIVE_BUFFER_BYTES,
-    })?;
+    let socket = sockets::member(SocketAddr::from((args.group, args.port)))?;
     let mut sink = Sink::new(args)?;
     if args.prefault {
         sink.place.populate(sink.place.bytes)?;

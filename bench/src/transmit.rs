@@ -3,12 +3,12 @@
 use crate::bare::{self, Path};
 use crate::record::Records;
 use crate::table::Table;
-use crate::{BenchError, lab_error};
+use crate::{BenchError, lab_error, sockets};
 use hdrhistogram::Histogram;
 use linecast_engine::drive::{Drive, drive};
 use linecast_engine::transmitter::IoChoice;
 use linecast_lab::{Lab, LabConfig};
-use linecast_net::{Interface, SenderConfig, SenderSockets, usage};
+use linecast_net::usage;
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -18,7 +18,6 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(239, 192, 76, 68);
 /// First of the ports. Every measurement has its own: the kernel takes a closed
 /// ring down at leisure, and with it the sockets registered there.
 const PORT: u16 = 20_000;
-const SEND_BUFFER_BYTES: usize = 4 << 20;
 /// A rate that no machine reaches: nothing waits for the pacer.
 const UNPACED_BPS: u64 = 1 << 44;
 /// UDP payload from which a link needs jumbo frames.
@@ -96,7 +95,14 @@ pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
                     );
                     let figures = lab
                         .sender()
-                        .enter(|| measure(path, sockets(lanes, port)?, size, args.time))
+                        .enter(|| {
+                            measure(
+                                path,
+                                sockets::lanes(SocketAddr::from((GROUP, port)), lanes)?,
+                                size,
+                                args.time,
+                            )
+                        })
                         .map_err(lab_error)??;
                     records.add(&figures)?;
                     port += 1;
@@ -159,19 +165,6 @@ fn measure(
         submit_p50_us: submit_us(0.5),
         submit_p99_us: submit_us(0.99),
     })
-}
-
-fn sockets(lanes: u8, port: u16) -> Result<Vec<UdpSocket>, BenchError> {
-    let interface = Interface::by_name("v0")?;
-    let sockets = SenderSockets::open(&SenderConfig {
-        group: SocketAddr::from((GROUP, port)),
-        interface: &interface,
-        hops: 1,
-        send_buffer: SEND_BUFFER_BYTES,
-        loopback: false,
-    })?;
-    let lanes = (0..lanes).map(|_| sockets.lane_socket());
-    Ok(lanes.collect::<Result<_, _>>()?)
 }
 
 fn bare_threads(

@@ -169,6 +169,15 @@ pub struct RateCap {
     pub queue_bytes: u32,
 }
 
+/// What a token bucket has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateCount {
+    /// Packets that it let through.
+    pub passed: u64,
+    /// Packets that found its queue full.
+    pub dropped: u64,
+}
+
 /// A bridge can have 1023 ports; the addresses of receivers are 10.77.1.1 to
 /// 10.77.1.250.
 pub(crate) const RECEIVERS_MAX: usize = 250;

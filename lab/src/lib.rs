@@ -46,7 +46,7 @@ mod topology;
 
 pub use capture::Capture;
 pub use clean::{CleanReport, clean_stale, cleanup, cleanup_on_signals};
-pub use config::{CutTrains, LabConfig, Loss, RateCap, Snooping};
+pub use config::{CutTrains, LabConfig, Loss, RateCap, RateCount, Snooping};
 pub use error::LabError;
 pub use loss::LossCount;
 pub use names::DEFAULT_PREFIX;

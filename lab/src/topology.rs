@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 
 use crate::clean::{self, CleanReport, Registration};
-use crate::config::{CutTrains, LabConfig, Loss, RateCap, Snooping};
+use crate::config::{CutTrains, LabConfig, Loss, RateCap, RateCount, Snooping};
 use crate::error::LabError;
 use crate::loss::{self, LossCount};
 use crate::names::{DEFAULT_PREFIX, Owner};
@@ -104,6 +104,17 @@ impl Lab {
     pub fn set_rate(&self, node: &Node, cap: Option<RateCap>) -> Result<(), LabError> {
         let (command, input) = shaping(&self.nodes.switch, [node], cap)?;
         tools::run(command, &input).map(drop)
+    }
+
+    /// Packets that a node's rate cap has let through, and those that found its
+    /// queue full.
+    pub fn rate_count(&self, node: &Node) -> Result<RateCount, LabError> {
+        let mut command = Command::new(tools::find("tc")?);
+        let namespace = &self.nodes.switch.name;
+        command.args([
+            "-n", namespace, "-s", "-j", "qdisc", "show", "dev", &node.port,
+        ]);
+        parse_rate_count(&tools::run(command, "")?)
     }
 
     /// Takes a node's cable out, or puts it back.
@@ -318,6 +329,19 @@ fn shaping<'a>(
     Ok((command, lines.collect()))
 }
 
+fn parse_rate_count(answer: &str) -> Result<RateCount, LabError> {
+    let unreadable = |reason: String| LabError::Answer { tool: "tc", reason };
+    let disciplines: serde_json::Value =
+        serde_json::from_str(answer).map_err(|error| unreadable(error.to_string()))?;
+    let disciplines = disciplines.as_array().map_or(&[][..], Vec::as_slice);
+    let tbf = disciplines.iter().find(|one| one["kind"] == "tbf");
+    let count = |field: &str| tbf.and_then(|tbf| tbf[field].as_u64());
+    match (count("packets"), count("drops")) {
+        (Some(passed), Some(dropped)) => Ok(RateCount { passed, dropped }),
+        _ => Err(unreadable("no tbf with counters".to_owned())),
+    }
+}
+
 /// What a receiver's hash seed is mixed with.
 fn hash_index(receiver: usize) -> u32 {
     // Below 250: `LabConfig::check` has bounded the number of receivers.
@@ -342,6 +366,14 @@ mod tests {
                 assert_ne!(plan.name, other.name);
             }
         }
+    }
+
+    #[test]
+    fn counters_of_a_cap_are_read() {
+        let answer = r#"[{"kind":"noqueue"},{"kind":"tbf","bytes":9,"packets":5,"drops":2}]"#;
+        let count = parse_rate_count(answer).unwrap();
+        assert_eq!((count.passed, count.dropped), (5, 2));
+        assert!(parse_rate_count("[]").is_err());
     }
 
     #[test]
