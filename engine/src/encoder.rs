@@ -13,11 +13,13 @@ use crate::surplus::{SURPLUS_SYMBOLS, Surplus};
 use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
+use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::PARITY_MAX;
 use linecast_protocol::offer::SessionShape;
 use linecast_protocol::send::{Order, RepairOrder};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
 use std::collections::VecDeque;
+use std::io::IoSliceMut;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -290,77 +292,118 @@ impl Encoder {
         if esis.is_empty() {
             return Ok(Batch::default());
         }
-        let (header, shape) = (self.header, self.shape);
-        let head = |esi| {
-            let id = PayloadId {
-                sbn,
-                block_len: layout.block_len(sbn),
-                esi,
-            };
-            header.data(&shape, toi, id)
-        };
         let mut filler = Filler {
             pool: &self.pool,
+            fields: self.header,
+            shape: self.shape,
+            layout,
+            toi,
+            sbn,
             batch: Batch::default(),
         };
         let len = layout.block_len(sbn);
-        let width = usize::from(layout.symbol_bytes());
-        let parity = esis.start.saturating_sub(len)..esis.end.saturating_sub(len);
-        if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width)
-            && esis.start >= len
-        {
-            for (esi, symbol) in esis.zip(kept.chunks(width)) {
-                filler.push(&head(esi), symbol);
-            }
-            filler.batch.lane = Some(self.shape.lane(toi, sbn));
-            return Ok(filler.batch);
-        }
-        self.source.read_block(toi, sbn, &mut self.block)?;
         if esis.start < len {
-            for esi in esis {
-                let start = usize::from(esi) * width;
-                let symbol = &self.block[start..start + layout.symbol_len(sbn, esi)];
-                filler.push(&head(esi), symbol);
-            }
+            filler.read(&self.source, esis)?;
         } else {
-            let sources = self.block.chunks(width);
-            let end = parity.end.saturating_add(SURPLUS_SYMBOLS).min(PARITY_MAX);
-            let mut kept = Vec::with_capacity(usize::from(SURPLUS_SYMBOLS) * width);
-            let range = usize::from(parity.start)..usize::from(end);
-            self.fec.parity(sources, range, |index, symbol| {
-                if index < usize::from(parity.end) {
-                    filler.push(&head(len + index as u16), symbol);
-                } else {
-                    kept.extend_from_slice(symbol);
+            let width = usize::from(layout.symbol_bytes());
+            let parity = esis.start - len..esis.end - len;
+            if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width) {
+                for (esi, symbol) in esis.zip(kept.chunks(width)) {
+                    filler.push(esi, symbol);
                 }
-            })?;
-            self.surplus.keep(toi, sbn, parity.end, kept);
+            } else {
+                self.source.read_block(toi, sbn, &mut self.block)?;
+                let kept = filler.compute(&mut self.fec, &self.block, parity.clone())?;
+                self.surplus.keep(toi, sbn, parity.end, kept);
+            }
         }
         filler.batch.lane = Some(self.shape.lane(toi, sbn));
         Ok(filler.batch)
     }
 }
 
-/// Fills trains with packets.
+/// Fills trains with packets of one block.
 struct Filler<'a> {
     pool: &'a TrainPool,
+    fields: HeaderFields,
+    shape: SessionShape,
+    layout: ObjectLayout,
+    toi: u16,
+    sbn: u32,
     batch: Batch,
 }
 
 impl Filler<'_> {
-    fn push(&mut self, header: &DataHeader, symbol: &[u8]) {
-        let full = self.batch.trains.back().is_none_or(TrainBuffer::is_full);
-        if full {
-            self.batch.trains.push_back(self.pool.get());
-        }
-        if let Some(train) = self.batch.trains.back_mut() {
-            let slot = train.push_slot(DATA_HEADER_BYTES + symbol.len());
-            let (head, payload) = slot.split_at_mut(DATA_HEADER_BYTES);
-            if let Some(head) = head.first_chunk_mut() {
-                header.emit(head);
+    /// Reads sources straight into the places that they leave from.
+    fn read(&mut self, source: &Source, mut esis: Range<u16>) -> Result<(), ImageError> {
+        while !esis.is_empty() {
+            let mut train = self.pool.get();
+            let first = esis.start;
+            while !esis.is_empty() && !train.is_full() {
+                let esi = esis.start;
+                self.slot(&mut train, esi, self.layout.symbol_len(self.sbn, esi));
+                esis.start += 1;
             }
-            payload.copy_from_slice(symbol);
+            let mut payloads: Vec<IoSliceMut<'_>> = train
+                .payloads_mut(DATA_HEADER_BYTES)
+                .map(IoSliceMut::new)
+                .collect();
+            let symbol = self.layout.first_symbol(self.sbn) + u64::from(first);
+            let offset = symbol * u64::from(self.layout.symbol_bytes());
+            source.read_scattered(self.toi, offset, &mut payloads)?;
+            self.batch.trains.push_back(train);
         }
+        Ok(())
+    }
+
+    /// Computes `parity` of the block and some beyond it, which is given back.
+    fn compute(
+        &mut self,
+        fec: &mut Fec,
+        block: &[u8],
+        parity: Range<u16>,
+    ) -> Result<Vec<u8>, FecError> {
+        let len = self.layout.block_len(self.sbn);
+        let width = usize::from(self.layout.symbol_bytes());
+        let end = parity.end.saturating_add(SURPLUS_SYMBOLS).min(PARITY_MAX);
+        let mut kept = Vec::with_capacity(usize::from(SURPLUS_SYMBOLS) * width);
+        let range = usize::from(parity.start)..usize::from(end);
+        fec.parity(block.chunks(width), range, |index, symbol| {
+            if index < usize::from(parity.end) {
+                self.push(len + index as u16, symbol);
+            } else {
+                kept.extend_from_slice(symbol);
+            }
+        })?;
+        Ok(kept)
+    }
+
+    fn push(&mut self, esi: u16, symbol: &[u8]) {
+        let mut train = match self.batch.trains.pop_back() {
+            Some(train) if !train.is_full() => train,
+            full => {
+                self.batch.trains.extend(full);
+                self.pool.get()
+            }
+        };
+        self.slot(&mut train, esi, symbol.len())
+            .copy_from_slice(symbol);
+        self.batch.trains.push_back(train);
+    }
+
+    /// The next place of a train for symbol `esi`, behind its header.
+    fn slot<'t>(&self, train: &'t mut TrainBuffer, esi: u16, bytes: usize) -> &'t mut [u8] {
+        let id = PayloadId {
+            sbn: self.sbn,
+            block_len: self.layout.block_len(self.sbn),
+            esi,
+        };
+        let slot = train.push_slot(DATA_HEADER_BYTES + bytes);
+        let (head, payload) = slot.split_at_mut(DATA_HEADER_BYTES);
+        if let Some(head) = head.first_chunk_mut() {
+            self.fields.data(&self.shape, self.toi, id).emit(head);
+        }
+        payload
     }
 }
 

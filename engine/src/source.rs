@@ -2,6 +2,7 @@
 
 use crate::image::{Image, ImageError};
 use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
+use std::io::IoSliceMut;
 
 /// The objects of a session, ready to be read block by block.
 #[derive(Debug)]
@@ -24,6 +25,30 @@ impl Source {
     /// The shape of the session.
     pub(crate) fn shape(&self) -> &SessionShape {
         &self.shape
+    }
+
+    /// Reads the bytes from `offset` of object `toi` on into `parts`, one after
+    /// the other.
+    ///
+    /// # Errors
+    /// The image cannot be read, or has changed since it was hashed.
+    pub(crate) fn read_scattered(
+        &self,
+        toi: u16,
+        offset: u64,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Result<(), ImageError> {
+        if toi == LEAVES_TOI {
+            let mut rest = &self.leaf_list[offset as usize..];
+            for part in parts {
+                let (head, tail) = rest.split_at(part.len());
+                part.copy_from_slice(head);
+                rest = tail;
+            }
+            return Ok(());
+        }
+        self.image.read_scattered(offset, parts)?;
+        self.image.unchanged()
     }
 
     /// Reads block `sbn` of object `toi` into `block`, which becomes as long as
