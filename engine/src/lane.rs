@@ -24,8 +24,14 @@ use std::time::Duration;
 
 /// Sends that may be under way.
 const IN_FLIGHT_MAX: usize = 32;
-/// Trains handed to the kernel together where the pacer lets them go at once.
-const SUBMIT_TRAINS: usize = 8;
+/// Trains handed to the kernel together, at most, where the pacer lets them go
+/// at once.
+const SUBMIT_TRAINS_MAX: usize = 8;
+/// A submission takes about this long, at most. The kernel carries a train all
+/// the way to its receivers within the call: to many of them, or cut into
+/// packets, that takes so long that more trains at once gain nothing, and fill
+/// the kernel's backlog.
+const SUBMIT_NS: u64 = 64_000;
 /// How long it waits for sends that are under way before it looks again.
 const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// How long a lane at the end of its window sleeps.
@@ -119,6 +125,8 @@ struct Lane {
     position: u64,
     /// Pieces queued and not handed to the kernel yet.
     waiting: usize,
+    /// Pieces to hand over together, from how long they took.
+    together: usize,
     recycled: Vec<TrainBuffer>,
     report: LaneReport,
     last_departure: u64,
@@ -183,6 +191,7 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         nap: Nap::new(),
         position: 0,
         waiting: 0,
+        together: 1,
         recycled: Vec::new(),
         report,
         last_departure: 0,
@@ -247,7 +256,7 @@ impl Lane {
             }
             self.transmitter.send(key, first, count);
             self.waiting += 1;
-            if self.waiting == SUBMIT_TRAINS {
+            if self.waiting >= self.together {
                 self.flush()?;
             }
             self.shared.add_sent(count as u64, payload as u64);
@@ -267,11 +276,15 @@ impl Lane {
         if self.waiting == 0 {
             return Ok(());
         }
-        self.waiting = 0;
+        let pieces = std::mem::take(&mut self.waiting);
         let before = clock::now_ns();
         self.transmitter.submit()?;
+        let took = clock::now_ns() - before;
         // The histograms resize themselves; recording cannot fail.
-        let _ = self.report.submit_ns.record(clock::now_ns() - before);
+        let _ = self.report.submit_ns.record(took);
+        let fit = SUBMIT_NS * pieces as u64 / took.max(1);
+        // Slowly up, at once down.
+        self.together = (fit as usize).clamp(1, SUBMIT_TRAINS_MAX.min(self.together + 1));
         self.reap(None)
     }
 
