@@ -22,6 +22,11 @@ use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// First sleep while the lanes' queues are full: sixteen trains take longer on
+/// the fastest path.
+const QUEUES_FULL_MIN: Duration = Duration::from_micros(80);
 
 /// A train for a lane.
 #[derive(Debug)]
@@ -174,7 +179,7 @@ impl Encoder {
     /// The image changed or cannot be read; the session must end.
     pub(crate) fn run(mut self) -> Result<(), EncodeError> {
         let (mut first, mut repair) = (Batch::default(), Batch::default());
-        let mut nap = Nap::new();
+        let mut nap = Nap::new(QUEUES_FULL_MIN);
         while !self.shared.is_stopped() {
             loop {
                 match self.orders.try_recv() {

@@ -32,6 +32,8 @@ const SUBMIT_TRAINS_MAX: usize = 8;
 /// packets, that takes so long that more trains at once gain nothing, and fill
 /// the kernel's backlog.
 const SUBMIT_NS: u64 = 64_000;
+/// First sleep of a lane that has nothing to send.
+const IDLE_MIN: Duration = Duration::from_micros(20);
 /// How long it waits for sends that are under way before it looks again.
 const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// How long a lane at the end of its window sleeps.
@@ -188,7 +190,7 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         done,
         ipv6,
         share: RepairShare::default(),
-        nap: Nap::new(),
+        nap: Nap::new(IDLE_MIN),
         position: 0,
         waiting: 0,
         together: 1,

@@ -7,22 +7,24 @@
 use crate::socket_wait;
 use std::time::Duration;
 
-/// Shortest and longest sleep. The longest delays a repair that comes when all
-/// was quiet.
-const SHORTEST: Duration = Duration::from_micros(20);
+/// Longest sleep: it delays a repair that comes when all was quiet.
 const LONGEST: Duration = Duration::from_micros(640);
 
 /// Sleeps that double as long as there is nothing to do.
 #[derive(Debug)]
 pub(crate) struct Nap {
+    shortest: Duration,
     next: Duration,
 }
 
 impl Nap {
     /// Lets the calling thread's timers fire without slack.
-    pub(crate) fn new() -> Nap {
+    pub(crate) fn new(shortest: Duration) -> Nap {
         socket_wait::precise_timers();
-        Nap { next: SHORTEST }
+        Nap {
+            shortest,
+            next: shortest,
+        }
     }
 
     /// Sleeps, longer than the last time.
@@ -33,6 +35,6 @@ impl Nap {
 
     /// There was something to do.
     pub(crate) fn over(&mut self) {
-        self.next = SHORTEST;
+        self.next = self.shortest;
     }
 }

@@ -1,6 +1,7 @@
 //! What receivers say to the sender. Cheap checks come first: a stranger costs
 //! a parse, and only a bounded number of signature checks a second.
 
+use super::rate::RateReport;
 use super::roster::Roster;
 use super::{Phase, Sender};
 use crate::hex;
@@ -44,7 +45,7 @@ impl Sender {
         if spans(&nack.requests).any(|span| span.toi == SESSION_TOI) {
             return self.announce_soon(now);
         }
-        let Some(member) = self.roster.by_node(nack.source_id) else {
+        let Some((_, member)) = self.roster.by_node(nack.source_id) else {
             return false;
         };
         if member.address != Some(from) || !member.nacks.take(now) {
@@ -130,13 +131,14 @@ impl Sender {
             return false;
         };
         let grtt = self.grtt();
-        let Some(member) = self.roster.by_node(ack.source_id) else {
+        let Some((place, member)) = self.roster.by_node(ack.source_id) else {
             return false;
         };
         if member.address != Some(from) {
             return false;
         }
         member.heard = now;
+        let fresh_lost = status.lost.saturating_sub(member.lost);
         let (received, lost) = member.loss.report(status.received, status.lost);
         self.pooled.add(received, lost);
         self.loss_due = true;
@@ -152,7 +154,13 @@ impl Sender {
         member.socket_drops = status.socket_drops;
         Roster::note_activity(member, status.activity);
         if self.phase == Phase::Sending {
-            self.rate.report(now, dropped);
+            let report = RateReport {
+                member: place,
+                received,
+                lost: fresh_lost,
+                socket_dropped: dropped,
+            };
+            self.rate.report(now, grtt, self.packet_bits(), &report);
         }
         true
     }

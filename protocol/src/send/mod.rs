@@ -12,6 +12,7 @@ mod feedback;
 mod gathering;
 mod grtt;
 mod ledger;
+mod observed;
 mod parity;
 mod rate;
 mod roster;
@@ -300,11 +301,15 @@ impl Sender {
     /// The group round-trip time, and never less than two packets of a lane
     /// take: a receiver would ask again between one packet and the next.
     pub fn grtt(&self) -> Duration {
-        let shape = &self.config.shape;
-        let packet = DATA_HEADER_BYTES + usize::from(shape.image.symbol_bytes());
-        let bits = l2_bytes(packet, false) as u64 * 8 * u64::from(shape.lanes);
+        let bits = self.packet_bits() * u64::from(self.config.shape.lanes);
         let interval = bits.saturating_mul(1_000_000_000) / self.rate.bps().max(1);
         self.grtt.current().max(Duration::from_nanos(interval) * 2)
+    }
+
+    /// Bits of L2 of a full packet.
+    fn packet_bits(&self) -> u64 {
+        let symbol_bytes = usize::from(self.config.shape.image.symbol_bytes());
+        l2_bytes(DATA_HEADER_BYTES + symbol_bytes, false) as u64 * 8
     }
 
     /// First transmissions that are still to be sent, in blocks.

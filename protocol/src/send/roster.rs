@@ -180,9 +180,9 @@ impl Roster {
     }
 
     /// The receiver with this node id.
-    pub(super) fn by_node(&mut self, node: u32) -> Option<&mut Member> {
+    pub(super) fn by_node(&mut self, node: u32) -> Option<(usize, &mut Member)> {
         let at = *self.by_node.get(&node)?;
-        self.members.get_mut(at)
+        Some((at, self.members.get_mut(at)?))
     }
 
     /// Enters a registration; gives the member, and whether it is new to this

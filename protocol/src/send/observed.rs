@@ -1,0 +1,116 @@
+//! What receivers have reported of the packets sent at one rate.
+
+use super::rate::RateReport;
+use crate::limits::WINDOWED_GROUP_MAX;
+use crate::time::{Duration, Time};
+use alloc::vec::Vec;
+
+/// The losses and the throughput of one round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// Part of the packets that was lost, 0 to 1.
+    pub loss: f64,
+    /// Packets that this rests on.
+    pub packets: u64,
+    /// What was sent and what arrived, in bits of L2 a second.
+    pub sent_bps: u64,
+    pub delivered_bps: u64,
+}
+
+/// Reports by receiver. In a small group the worst receiver counts; in a large
+/// one, where each reports seldom, all of them together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Observed {
+    members: Vec<Option<Member>>,
+    all: Member,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Member {
+    first: Time,
+    last: Time,
+    received: u64,
+    lost: u64,
+}
+
+impl Observed {
+    /// Adds a report. A receiver's first one is about packets from before and
+    /// only starts its clock, except in a large group.
+    pub(super) fn add(&mut self, now: Time, report: &RateReport) {
+        let large = report.member >= WINDOWED_GROUP_MAX;
+        if large || self.members.len() > WINDOWED_GROUP_MAX {
+            if self.all.received + self.all.lost == 0 {
+                self.all.first = now;
+            }
+            self.all.add(now, report);
+        }
+        if self.members.len() <= report.member {
+            self.members.resize(report.member + 1, None);
+        }
+        match &mut self.members[report.member] {
+            Some(member) => member.add(now, report),
+            empty => {
+                *empty = Some(Member {
+                    first: now,
+                    last: now,
+                    ..Member::default()
+                });
+            }
+        }
+    }
+
+    /// The sample, once the reports are about so many packets over such a time.
+    /// What a large group gets is reckoned from the rate, `nominal_bps`.
+    pub(super) fn sample(
+        &self,
+        packets: u64,
+        time: Duration,
+        packet_bits: u64,
+        nominal_bps: u64,
+    ) -> Option<Sample> {
+        if self.members.len() > WINDOWED_GROUP_MAX {
+            let sample = self.all.sample(packets, time, packet_bits)?;
+            return Some(Sample {
+                sent_bps: nominal_bps,
+                delivered_bps: (nominal_bps as f64 * (1.0 - sample.loss)) as u64,
+                ..sample
+            });
+        }
+        let samples = self.members.iter().flatten();
+        samples
+            .filter_map(|member| member.sample(packets, time, packet_bits))
+            .max_by(|a, b| a.loss.total_cmp(&b.loss))
+    }
+
+    /// Forgets everything but how large the group is.
+    pub(super) fn clear(&mut self) {
+        self.members.fill(None);
+        self.all = Member::default();
+    }
+}
+
+impl Member {
+    fn add(&mut self, now: Time, report: &RateReport) {
+        self.last = now;
+        self.received += report.received;
+        self.lost += report.lost;
+    }
+
+    fn sample(&self, packets: u64, time: Duration, packet_bits: u64) -> Option<Sample> {
+        let all = self.received + self.lost;
+        let span = self.last.since(self.first);
+        if all < packets.max(1) || span < time {
+            return None;
+        }
+        let bps = |packets: u64| {
+            let bits = u128::from(packets) * u128::from(packet_bits) * 1_000_000_000;
+            u64::try_from(bits / span.as_nanos().max(1)).unwrap_or(u64::MAX)
+        };
+        Some(Sample {
+            loss: self.lost as f64 / all as f64,
+            packets: all,
+            sent_bps: bps(all),
+            delivered_bps: bps(self.received),
+        })
+    }
+}
