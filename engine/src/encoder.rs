@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::PARITY_MAX;
-use linecast_protocol::offer::SessionShape;
+use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
 use linecast_protocol::send::{Order, RepairOrder};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
 use std::collections::VecDeque;
@@ -130,7 +130,8 @@ pub(crate) struct Encoder {
     source: Source,
     shape: SessionShape,
     header: HeaderFields,
-    fec: Fec,
+    image_fec: Fec,
+    leaves_fec: Option<Fec>,
     pool: TrainPool,
     shared: Arc<Shared>,
     orders: Receiver<Order>,
@@ -156,9 +157,11 @@ impl Encoder {
         lanes: Vec<LaneQueues>,
     ) -> Result<Encoder, FecError> {
         let shape = *source.shape();
-        let fec = Fec::new(Codec::Gf16Low, shape.image.symbol_bytes().into())?;
+        let image_fec = fec(&shape.image)?;
+        let leaves_fec = shape.leaves.as_ref().map(fec).transpose()?;
         Ok(Encoder {
-            fec,
+            image_fec,
+            leaves_fec,
             source,
             shape,
             header,
@@ -318,13 +321,28 @@ impl Encoder {
                 }
             } else {
                 self.source.read_block(toi, sbn, &mut self.block)?;
-                let kept = filler.compute(&mut self.fec, &self.block, parity.clone())?;
+                let fec = match &mut self.leaves_fec {
+                    Some(fec) if toi == LEAVES_TOI => fec,
+                    _ => &mut self.image_fec,
+                };
+                let kept = filler.compute(fec, &self.block, parity.clone())?;
                 self.surplus.keep(toi, sbn, parity.end, kept);
             }
         }
         filler.batch.lane = Some(self.shape.lane(toi, sbn));
         Ok(filler.batch)
     }
+}
+
+/// The erasure code of an object; of one without blocks, of blocks of one
+/// symbol.
+fn fec(layout: &ObjectLayout) -> Result<Fec, FecError> {
+    let block_len_max = layout.block_len_max().max(1);
+    Fec::new(
+        Codec::Gf16Low,
+        layout.symbol_bytes().into(),
+        block_len_max.into(),
+    )
 }
 
 /// Fills trains with packets of one block.

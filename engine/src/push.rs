@@ -311,7 +311,7 @@ fn session_packets(
         .enumerate()
         .map(|(esi, symbol)| packet(esi as u16, symbol))
         .collect();
-    let mut fec = Fec::new(Codec::Gf16Low, width)?;
+    let mut fec = Fec::new(Codec::Gf16Low, width, sources.len())?;
     fec.parity(
         sources.iter().copied(),
         0..sources.len(),

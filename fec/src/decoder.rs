@@ -2,37 +2,42 @@
 
 use std::fmt;
 
-use reed_solomon_simd::engine::DefaultEngine;
-use reed_solomon_simd::rate::{LowRateDecoder, RateDecoder};
-
-use crate::solver::{self, Solver};
-use crate::{Codec, FecError, whole};
+use crate::encoder::check_block_len;
+use crate::{Codec, FecError, gf16};
 
 /// Restores missing sources, block after block, in the same work space.
 pub struct Decoder {
     codec: Codec,
-    inner: LowRateDecoder<DefaultEngine>,
-    /// One symbol, for sources that are short. Its length is `symbol_bytes`.
-    padded: Vec<u8>,
-    /// Parity indices of the block at hand.
-    indices: Vec<usize>,
-    /// Made when a block first misses only a few sources.
-    solver: Option<Solver>,
+    symbol_bytes: usize,
+    block_len_max: usize,
+    inner: Inner,
+}
+
+enum Inner {
+    Gf16(gf16::Decoder),
 }
 
 impl Decoder {
-    /// A decoder of symbols of `symbol_bytes`: even, best a multiple of 64.
+    /// A decoder of symbols of `symbol_bytes` for an object whose longest
+    /// block has `block_len_max` sources: what the [`Encoder`] was given.
     ///
-    /// The first one in a process builds tables of 8 MiB.
-    pub fn new(codec: Codec, symbol_bytes: usize) -> Result<Self, FecError> {
-        codec.check_symbol_bytes(symbol_bytes)?;
-        let inner = LowRateDecoder::new(1, 1, symbol_bytes, DefaultEngine::new(), None)?;
+    /// The first encoder or decoder of [`Codec::Gf16Low`] in a process builds
+    /// tables of 8 MiB.
+    ///
+    /// # Errors
+    /// The codec does not have such symbols or such blocks.
+    ///
+    /// [`Encoder`]: crate::Encoder
+    pub fn new(codec: Codec, symbol_bytes: usize, block_len_max: usize) -> Result<Self, FecError> {
+        codec.check(symbol_bytes, block_len_max)?;
+        let inner = match codec {
+            Codec::Gf16Low => Inner::Gf16(gf16::Decoder::new(symbol_bytes)?),
+        };
         Ok(Self {
             codec,
+            symbol_bytes,
+            block_len_max,
             inner,
-            padded: vec![0; symbol_bytes],
-            indices: Vec::new(),
-            solver: None,
         })
     }
 
@@ -43,133 +48,45 @@ impl Decoder {
 
     /// Bytes of a symbol.
     pub fn symbol_bytes(&self) -> usize {
-        self.padded.len()
+        self.symbol_bytes
+    }
+
+    /// Sources of the longest block.
+    pub fn block_len_max(&self) -> usize {
+        self.block_len_max
     }
 
     /// Restores a block of `block_len` sources from those that are present and
     /// from parity, each given once with its index, and hands every missing
     /// source to `sink`, in order, with its index and at full symbol length.
     ///
-    /// A source shorter than a symbol counts as padded with zeros; parity has
-    /// full length. Of the parity only as much is used as sources are missing,
-    /// lowest indices first. Both iterators are gone through twice, since the
-    /// transform has to be sized before the first symbol is put in.
+    /// A source, `[up to symbol_bytes]`, shorter than a symbol counts as
+    /// padded with zeros; parity is `[symbol_bytes]`. Of the parity only as
+    /// much is used as sources are missing, lowest indices first; beyond that
+    /// only its indices are looked at. The iterators are gone through more
+    /// than once.
     ///
-    /// Up to 48 missing sources are solved for (one encoding, and a product of
-    /// symbols for each pair of missing source and parity). Beyond, the work
-    /// hardly depends on how much is missing. It grows with the
-    /// block length rounded up to a power of two plus the highest parity index
-    /// that is used, all rounded up to a power of two: a block of 512 with
-    /// parity up to index 511 takes a transform of 1,024 symbols, with parity
-    /// index 512 one of 2,048. So send parity from the lowest index on. Work
-    /// space: that many symbols, and 128 KiB of stack.
+    /// With [`Codec::Gf16Low`] the work grows with the highest parity index
+    /// that is used, so send parity from the lowest index on.
+    ///
+    /// # Errors
+    /// The block is empty or longer than the longest, an index lies outside
+    /// the block or its parity, a symbol was given twice or has a wrong
+    /// length, or there are fewer than `block_len` symbols.
     pub fn restore<'a>(
         &mut self,
         block_len: usize,
         sources: impl Iterator<Item = (usize, &'a [u8])> + Clone,
         parity: impl Iterator<Item = (usize, &'a [u8])> + Clone,
-        mut sink: impl FnMut(usize, &[u8]),
+        sink: impl FnMut(usize, &[u8]),
     ) -> Result<(), FecError> {
-        self.codec.check_block_len(block_len)?;
-        self.indices.clear();
-        self.indices.extend(parity.clone().map(|(index, _)| index));
-        self.indices.sort_unstable();
-        let highest = self
-            .indices
-            .last()
-            .map_or(0, |index| index.saturating_add(1));
-        self.codec.check_parity(block_len, highest)?;
-
-        let missing = block_len.saturating_sub(sources.clone().count());
-        let used = self.indices.len().min(missing);
-        let end = self.indices[..used].last().map_or(1, |index| index + 1);
-        if self.is_solvable(block_len, missing, used, end) {
-            return self.solve(block_len, sources, parity, used, sink);
+        check_block_len(block_len, self.block_len_max)?;
+        let highest = parity.clone().map(|(index, _)| index).max();
+        let end = highest.map_or(0, |index| index.saturating_add(1));
+        self.codec.check_parity(self.block_len_max, end)?;
+        match &mut self.inner {
+            Inner::Gf16(decoder) => decoder.restore(block_len, sources, parity, sink),
         }
-        self.inner.reset(block_len, end, self.padded.len())?;
-        let mut got = 0;
-        for (index, source) in sources {
-            if index >= block_len {
-                return Err(FecError::SourceIndex {
-                    limit: block_len,
-                    got: index,
-                });
-            }
-            self.inner
-                .add_original_shard(index, whole(source, &mut self.padded)?)?;
-            got += 1;
-        }
-        if got == block_len {
-            return Ok(());
-        }
-        let limit = self.padded.len();
-        for (index, symbol) in parity.filter(|(index, _)| *index < end) {
-            if symbol.len() != limit {
-                return Err(FecError::SymbolLength {
-                    limit,
-                    got: symbol.len(),
-                });
-            }
-            self.inner.add_recovery_shard(index, symbol)?;
-            got += 1;
-        }
-        if got < block_len {
-            return Err(FecError::TooFew {
-                limit: block_len,
-                got,
-            });
-        }
-        let result = self.inner.decode()?;
-        result
-            .restored_original_iter()
-            .for_each(|(index, symbol)| sink(index, symbol));
-        Ok(())
-    }
-}
-
-impl Decoder {
-    fn is_solvable(&self, block_len: usize, missing: usize, used: usize, end: usize) -> bool {
-        let few = (1..=solver::MISSING_MAX).contains(&missing) && used == missing;
-        let small = block_len <= solver::SYMBOLS_MAX && end <= solver::SYMBOLS_MAX;
-        few && small && self.padded.len().is_multiple_of(64)
-    }
-
-    fn solve<'a>(
-        &mut self,
-        block_len: usize,
-        sources: impl Iterator<Item = (usize, &'a [u8])>,
-        parity: impl Iterator<Item = (usize, &'a [u8])>,
-        used: usize,
-        mut sink: impl FnMut(usize, &[u8]),
-    ) -> Result<(), FecError> {
-        let limit = self.padded.len();
-        let mut known: Vec<Option<&[u8]>> = vec![None; block_len];
-        for (index, source) in sources {
-            let place = known.get_mut(index).ok_or(FecError::SourceIndex {
-                limit: block_len,
-                got: index,
-            })?;
-            if place.replace(source).is_some() {
-                return Err(FecError::Duplicate { index });
-            }
-        }
-        let mut held: Vec<(usize, &[u8])> = parity.collect();
-        held.sort_unstable_by_key(|&(index, _)| index);
-        held.truncate(used);
-        if let Some(pair) = held.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(FecError::Duplicate { index: pair[0].0 });
-        }
-        if let Some((_, symbol)) = held.iter().find(|(_, symbol)| symbol.len() != limit) {
-            return Err(FecError::SymbolLength {
-                limit,
-                got: symbol.len(),
-            });
-        }
-        let solver = match &mut self.solver {
-            Some(solver) => solver,
-            None => self.solver.insert(Solver::new(self.codec, limit)?),
-        };
-        solver.restore(&known, &held, &mut sink)
     }
 }
 
@@ -177,7 +94,8 @@ impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
             .field("codec", &self.codec)
-            .field("symbol_bytes", &self.padded.len())
+            .field("symbol_bytes", &self.symbol_bytes)
+            .field("block_len_max", &self.block_len_max)
             .finish_non_exhaustive()
     }
 }

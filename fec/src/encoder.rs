@@ -3,30 +3,40 @@
 use std::fmt;
 use std::ops::Range;
 
-use reed_solomon_simd::engine::DefaultEngine;
-use reed_solomon_simd::rate::{LowRateEncoder, RateEncoder};
-
-use crate::{Codec, FecError, whole};
+use crate::{Codec, FecError, gf16};
 
 /// Makes parity symbols, block after block, in the same work space.
 pub struct Encoder {
     codec: Codec,
-    inner: LowRateEncoder<DefaultEngine>,
-    /// One symbol, for sources that are short. Its length is `symbol_bytes`.
-    padded: Vec<u8>,
+    symbol_bytes: usize,
+    block_len_max: usize,
+    inner: Inner,
+}
+
+enum Inner {
+    Gf16(gf16::Encoder),
 }
 
 impl Encoder {
-    /// An encoder of symbols of `symbol_bytes`: even, best a multiple of 64.
+    /// An encoder of symbols of `symbol_bytes` for an object whose longest
+    /// block has `block_len_max` sources.
     ///
-    /// The first one in a process builds tables of 8 MiB.
-    pub fn new(codec: Codec, symbol_bytes: usize) -> Result<Self, FecError> {
-        codec.check_symbol_bytes(symbol_bytes)?;
-        let inner = LowRateEncoder::new(1, 1, symbol_bytes, DefaultEngine::new(), None)?;
+    /// [`Codec::symbol_unit`] divides `symbol_bytes`; multiples of 64 are
+    /// processed without remainder and are what to use. The first encoder or
+    /// decoder of [`Codec::Gf16Low`] in a process builds tables of 8 MiB.
+    ///
+    /// # Errors
+    /// The codec does not have such symbols or such blocks.
+    pub fn new(codec: Codec, symbol_bytes: usize, block_len_max: usize) -> Result<Self, FecError> {
+        codec.check(symbol_bytes, block_len_max)?;
+        let inner = match codec {
+            Codec::Gf16Low => Inner::Gf16(gf16::Encoder::new(symbol_bytes)?),
+        };
         Ok(Self {
             codec,
+            symbol_bytes,
+            block_len_max,
             inner,
-            padded: vec![0; symbol_bytes],
         })
     }
 
@@ -37,47 +47,61 @@ impl Encoder {
 
     /// Bytes of a symbol.
     pub fn symbol_bytes(&self) -> usize {
-        self.padded.len()
+        self.symbol_bytes
+    }
+
+    /// Sources of the longest block.
+    pub fn block_len_max(&self) -> usize {
+        self.block_len_max
     }
 
     /// Makes the parity symbols with the indices of `parity` for the block of
-    /// `sources` and hands each to `sink` with its index.
+    /// `sources`, `[block_len × up to symbol_bytes]`, and hands each,
+    /// `[symbol_bytes]`, to `sink` with its index, in order.
     ///
-    /// A source shorter than a symbol counts as padded with zeros. The work
-    /// grows with `parity.end`, not with the length of the range, in steps of
-    /// the block length rounded up to a power of two; most of the first step's
-    /// cost is there with the first symbol, so ask for many at once. Work
-    /// space: `parity.end` rounded up to such a step, in symbols.
+    /// A source shorter than a symbol counts as padded with zeros. With
+    /// [`Codec::Gf16Low`] the work grows with `parity.end`, not with the
+    /// length of the range, in steps of the block length rounded up to a power
+    /// of two; most of the first step's cost is there with the first symbol,
+    /// so ask for many at once.
+    ///
+    /// # Errors
+    /// The block is empty or longer than the longest, there is no such parity,
+    /// or a source is longer than a symbol.
     pub fn parity<'a>(
         &mut self,
         sources: impl ExactSizeIterator<Item = &'a [u8]>,
         parity: Range<usize>,
-        mut sink: impl FnMut(usize, &[u8]),
+        sink: impl FnMut(usize, &[u8]),
     ) -> Result<(), FecError> {
-        let block_len = sources.len();
-        self.codec.check_block_len(block_len)?;
-        self.codec.check_parity(block_len, parity.end)?;
+        check_block_len(sources.len(), self.block_len_max)?;
+        self.codec.check_parity(self.block_len_max, parity.end)?;
         if parity.is_empty() {
             return Ok(());
         }
-        self.inner.reset(block_len, parity.end, self.padded.len())?;
-        for source in sources {
-            self.inner
-                .add_original_shard(whole(source, &mut self.padded)?)?;
+        match &mut self.inner {
+            Inner::Gf16(encoder) => encoder.parity(sources, parity, sink),
         }
-        let result = self.inner.encode()?;
-        for (index, symbol) in result.recovery_iter().enumerate().skip(parity.start) {
-            sink(index, symbol);
-        }
-        Ok(())
     }
+}
+
+/// Checks that a block has `1..=limit` sources.
+pub(crate) fn check_block_len(block_len: usize, limit: usize) -> Result<(), FecError> {
+    if block_len == 0 || block_len > limit {
+        return Err(FecError::BlockLen {
+            limit,
+            got: block_len,
+        });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoder")
             .field("codec", &self.codec)
-            .field("symbol_bytes", &self.padded.len())
+            .field("symbol_bytes", &self.symbol_bytes)
+            .field("block_len_max", &self.block_len_max)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,8 @@
 //! A block of `k` source symbols gets up to [`Codec::max_parity`] parity
 //! symbols; any `k` of them all restore the block. [`Encoder`] makes parity,
 //! [`Decoder`] restores sources. Both keep their work space from block to
-//! block, so one of each per thread serves blocks of every length.
+//! block, so one of each per object and thread serves all its blocks. Both
+//! are made for the object's longest block, on which the code may depend.
 //!
 //! Parity is *prefix-stable*: symbol `i` depends on the sources and on `i`
 //! only, not on how many are made or when. More can be made for a repair
@@ -13,7 +14,7 @@
 
 mod decoder;
 mod encoder;
-mod solver;
+mod gf16;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
@@ -65,40 +66,41 @@ impl Codec {
         }
     }
 
-    /// Most parity symbols that a block of `block_len` sources can have; with
-    /// them every encoding symbol id still fits 16 bits. 0 if there is no such
-    /// block.
-    pub const fn max_parity(self, block_len: usize) -> usize {
-        if block_len == 0 || block_len > self.max_block_len() {
+    /// What the number of bytes of a symbol must be a multiple of.
+    pub const fn symbol_unit(self) -> usize {
+        match self {
+            Self::Gf16Low => 2,
+        }
+    }
+
+    /// Most parity symbols that a block of an object can have whose longest
+    /// block has `block_len_max` sources. 0 if there is no such block.
+    ///
+    /// With them every encoding symbol id still fits 16 bits.
+    pub const fn max_parity(self, block_len_max: usize) -> usize {
+        if block_len_max == 0 || block_len_max > self.max_block_len() {
             return 0;
         }
         match self {
-            Self::Gf16Low => (1 << 16) - block_len.next_power_of_two(),
+            Self::Gf16Low => (1 << 16) - block_len_max.next_power_of_two(),
         }
     }
 
-    /// Checks `symbol_bytes`: at least 2, even. Multiples of 64 are processed
-    /// without remainder and are what to use.
-    fn check_symbol_bytes(self, symbol_bytes: usize) -> Result<(), FecError> {
-        if symbol_bytes == 0 || !symbol_bytes.is_multiple_of(2) {
-            return Err(FecError::SymbolBytes { got: symbol_bytes });
-        }
-        Ok(())
-    }
-
-    fn check_block_len(self, block_len: usize) -> Result<(), FecError> {
-        if block_len == 0 || block_len > self.max_block_len() {
-            return Err(FecError::BlockLen {
-                limit: self.max_block_len(),
-                got: block_len,
+    /// Checks that there are such symbols and such blocks.
+    fn check(self, symbol_bytes: usize, block_len_max: usize) -> Result<(), FecError> {
+        let unit = self.symbol_unit();
+        if symbol_bytes == 0 || !symbol_bytes.is_multiple_of(unit) {
+            return Err(FecError::SymbolBytes {
+                unit,
+                got: symbol_bytes,
             });
         }
-        Ok(())
+        encoder::check_block_len(block_len_max, self.max_block_len())
     }
 
     /// Checks that parity `..end` exists.
-    fn check_parity(self, block_len: usize, end: usize) -> Result<(), FecError> {
-        let limit = self.max_parity(block_len);
+    fn check_parity(self, block_len_max: usize, end: usize) -> Result<(), FecError> {
+        let limit = self.max_parity(block_len_max);
         if end > limit {
             return Err(FecError::Parity { limit, got: end });
         }
@@ -109,22 +111,24 @@ impl Codec {
 /// Why a block could not be coded.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum FecError {
-    /// Symbols must have an even number of bytes and at least two.
-    #[error("symbols of {got} bytes, expected an even number above zero")]
+    /// A symbol size that the codec does not have.
+    #[error("symbols of {got} bytes, expected a multiple of {unit} above zero")]
     SymbolBytes {
+        /// What the number of bytes must be a multiple of.
+        unit: usize,
         /// Bytes asked for.
         got: usize,
     },
-    /// A block length that the codec does not have.
-    #[error("block of {got} symbols, the codec takes 1 to {limit}")]
+    /// A block longer than the codec or the object has, or an empty one.
+    #[error("block of {got} symbols, expected 1 to {limit}")]
     BlockLen {
-        /// Longest block.
+        /// Longest block of the codec, or of the object.
         limit: usize,
         /// Symbols of this one.
         got: usize,
     },
-    /// More parity than the codec has for a block of this length.
-    #[error("{got} parity symbols, the codec has {limit} for this block")]
+    /// More parity than the codec has for such blocks.
+    #[error("{got} parity symbols, the codec has {limit} for such blocks")]
     Parity {
         /// Number of parity symbols there are.
         limit: usize,
@@ -175,21 +179,4 @@ impl From<reed_solomon_simd::Error> for FecError {
             other => Self::Codec(other),
         }
     }
-}
-
-/// `bytes` as a whole symbol, in `padded` if it is short.
-fn whole<'s>(bytes: &'s [u8], padded: &'s mut [u8]) -> Result<&'s [u8], FecError> {
-    if bytes.len() == padded.len() {
-        return Ok(bytes);
-    }
-    let limit = padded.len();
-    let Some((head, tail)) = padded.split_at_mut_checked(bytes.len()) else {
-        return Err(FecError::SymbolLength {
-            limit,
-            got: bytes.len(),
-        });
-    };
-    head.copy_from_slice(bytes);
-    tail.fill(0);
-    Ok(padded)
 }

@@ -7,9 +7,9 @@ use crate::journal::Journal;
 use crate::prediction::Prediction;
 use crate::stage_error::StageError;
 use crate::staging::Staging;
-use crate::symbols::{Bytes, SymbolError, Symbols};
+use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use crate::target::Target;
-use linecast_fec::{Codec, Decoder, FecError};
+use linecast_fec::{Decoder, FecError};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
@@ -48,6 +48,7 @@ pub struct Assembly {
     /// The verified leaf list; a single leaf's is the root itself.
     leaves: Option<Vec<u8>>,
     decoder: Decoder,
+    list_decoder: Option<Decoder>,
     prediction: Prediction,
     misplaced: Vec<usize>,
     /// Bytes that an earlier session had verified.
@@ -80,7 +81,8 @@ impl Assembly {
                 .map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
-            decoder: Decoder::new(Codec::Gf16Low, shape.image.symbol_bytes().into())?,
+            decoder: symbols::decoder(&shape.image)?,
+            list_decoder: shape.leaves.as_ref().map(symbols::decoder).transpose()?,
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
@@ -196,13 +198,13 @@ impl Assembly {
     }
 
     fn restore(&mut self, toi: u16, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
-        let symbols = match &mut self.list {
-            Some(list) if toi != IMAGE_TOI => list,
-            _ => &mut self.image,
+        let (symbols, decoder) = match (&mut self.list, &mut self.list_decoder) {
+            (Some(list), Some(decoder)) if toi != IMAGE_TOI => (list, decoder),
+            _ => (&mut self.image, &mut self.decoder),
         };
         if let Some(blocks) = session.blocks(toi) {
             let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
-            symbols.restore(sbn, &mut self.decoder, blocks, leaves)?;
+            symbols.restore(sbn, decoder, blocks, leaves)?;
         }
         session.handle_restored(toi, sbn);
         Ok(())

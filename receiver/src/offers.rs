@@ -2,8 +2,7 @@
 //! of 64 KiB, whoever sends them.
 
 use crate::inbox::Inbox;
-use crate::symbols::{Bytes, SymbolError, Symbols};
-use linecast_fec::{Codec, Decoder};
+use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::OFFERS_MAX;
 use linecast_protocol::receive::{Blocks, Held, OfferKey};
@@ -54,7 +53,7 @@ impl OfferBytes {
                 .keep_parity(0, index, payload, &offer.blocks, None)?;
         }
         if held == Held::Restorable {
-            let mut decoder = Decoder::new(Codec::Gf16Low, offer.layout.symbol_bytes().into())?;
+            let mut decoder = symbols::decoder(&offer.layout)?;
             offer
                 .symbols
                 .restore(0, &mut decoder, &offer.blocks, None)?;

@@ -7,7 +7,7 @@
 
 use crate::stage_error::StageError;
 use crate::staging::Staging;
-use linecast_fec::{Decoder, FecError};
+use linecast_fec::{Codec, Decoder, FecError};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::receive::{Blocks, Leaves};
 use std::collections::HashMap;
@@ -77,6 +77,20 @@ impl Bytes {
             }
         }
     }
+}
+
+/// The erasure decoder of an object; of one without blocks, of blocks of one
+/// symbol.
+///
+/// # Errors
+/// The code has no such symbols or blocks.
+pub(crate) fn decoder(layout: &ObjectLayout) -> Result<Decoder, FecError> {
+    let block_len_max = layout.block_len_max().max(1);
+    Decoder::new(
+        Codec::Gf16Low,
+        layout.symbol_bytes().into(),
+        block_len_max.into(),
+    )
 }
 
 /// One parity symbol that waits for its block.

@@ -99,7 +99,7 @@ pub(crate) struct Objects {
     pub session_layout: ObjectLayout,
     image: Option<Arc<Image>>,
     session_object: Vec<u8>,
-    encoder: Option<Encoder>,
+    encoders: BTreeMap<u16, Encoder>,
     parity: BTreeMap<(u16, u32), Vec<Arc<[u8]>>>,
 }
 
@@ -139,9 +139,7 @@ impl Objects {
             shape,
             session_layout: ObjectLayout::new(object_bytes, symbol_bytes, symbols)
                 .expect("a session object is one block"),
-            encoder: image.as_ref().map(|_| {
-                Encoder::new(Codec::Gf16Low, symbol_bytes.into()).expect("a multiple of 64")
-            }),
+            encoders: BTreeMap::new(),
             image,
             session_object,
             parity: BTreeMap::new(),
@@ -185,11 +183,13 @@ impl Objects {
 
     fn make_parity(&mut self, toi: u16, sbn: u32, layout: &ObjectLayout, end: u16) {
         let block = self.bytes(toi, layout.block_range(sbn)).to_vec();
-        let Some(encoder) = &mut self.encoder else {
-            return;
-        };
+        let width = usize::from(layout.symbol_bytes());
+        let encoder = self.encoders.entry(toi).or_insert_with(|| {
+            let block_len_max = layout.block_len_max().into();
+            Encoder::new(Codec::Gf16Low, width, block_len_max).expect("a layout with blocks")
+        });
         let mut symbols = Vec::new();
-        let sources = block.chunks(layout.symbol_bytes().into());
+        let sources = block.chunks(width);
         encoder
             .parity(sources, 0..end.into(), |_, symbol| {
                 symbols.push(symbol.into())

@@ -337,8 +337,9 @@ fn restore_bytes(
     leaves: Option<&Leaves>,
 ) {
     let layout = blocks.layout();
-    let mut decoder =
-        Decoder::new(Codec::Gf16Low, layout.symbol_bytes().into()).expect("a multiple of 64");
+    let width = usize::from(layout.symbol_bytes());
+    let mut decoder = Decoder::new(Codec::Gf16Low, width, layout.block_len_max().into())
+        .expect("a layout with blocks");
     let (first, len) = (layout.first_symbol(sbn), layout.block_len(sbn));
     let range = |esi: usize| {
         let range = layout.symbol_range(first + esi as u64);
@@ -376,7 +377,7 @@ impl OfferBytes {
         let len = layout.block_len(0);
         let width = usize::from(layout.symbol_bytes());
         let held = self.0.remove(&key)?;
-        let mut decoder = Decoder::new(Codec::Gf16Low, width).ok()?;
+        let mut decoder = Decoder::new(Codec::Gf16Low, width, len.into()).ok()?;
         let mut object = vec![0; usize::from(len) * width];
         for (&esi, bytes) in held.iter().filter(|(esi, _)| **esi < len) {
             object[usize::from(esi) * width..][..bytes.len()].copy_from_slice(bytes);

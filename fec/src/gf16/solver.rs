@@ -7,11 +7,10 @@
 //! That costs one encoding and `e²` products of symbols, where the general
 //! decoder pays for a transform over all of GF(2^16) whatever is missing.
 
-use std::fmt;
-
 use reed_solomon_simd::engine::{DefaultEngine, Engine, GfElement, tables};
 
-use crate::{Codec, Encoder, FecError};
+use super::Encoder;
+use crate::FecError;
 
 /// Missing sources up to which solving is faster (see `bench/benches/fec.rs`).
 pub(crate) const MISSING_MAX: usize = 48;
@@ -22,7 +21,6 @@ const GENERATORS_MAX: usize = 4;
 
 /// Restores blocks that miss few sources.
 pub(crate) struct Solver {
-    codec: Codec,
     encoder: Encoder,
     engine: DefaultEngine,
     generators: Vec<Generator>,
@@ -42,11 +40,10 @@ struct Generator {
 
 impl Solver {
     /// A solver for symbols of `symbol_bytes`, a multiple of 64.
-    pub(crate) fn new(codec: Codec, symbol_bytes: usize) -> Result<Self, FecError> {
+    pub(crate) fn new(symbol_bytes: usize) -> Result<Self, FecError> {
         let chunks = symbol_bytes / 64;
         Ok(Self {
-            codec,
-            encoder: Encoder::new(codec, symbol_bytes)?,
+            encoder: Encoder::new(symbol_bytes)?,
             engine: DefaultEngine::new(),
             generators: Vec::new(),
             zeros: vec![0; symbol_bytes],
@@ -121,7 +118,7 @@ impl Solver {
         if !self.generators.iter().any(fits) {
             self.generators.retain(|g| g.block_len != block_len);
             self.generators.truncate(GENERATORS_MAX - 1);
-            let generator = Generator::new(self.codec, block_len, rows.next_power_of_two())?;
+            let generator = Generator::new(block_len, rows.next_power_of_two())?;
             self.generators.insert(0, generator);
         }
         let at = self.generators.iter().position(fits).unwrap_or_default();
@@ -132,7 +129,7 @@ impl Solver {
 impl Generator {
     /// Reads the matrix off the encoder itself: source `i` is one in element
     /// `i` and zero elsewhere, so element `i` of parity `j` is `G[j][i]`.
-    fn new(codec: Codec, block_len: usize, rows: usize) -> Result<Self, FecError> {
+    fn new(block_len: usize, rows: usize) -> Result<Self, FecError> {
         let symbol_bytes = (block_len * 2).next_multiple_of(64);
         let one = tables::get_exp_log().exp[0].to_le_bytes();
         let mut units = vec![0; block_len * symbol_bytes];
@@ -141,7 +138,7 @@ impl Generator {
             (unit[low], unit[high]) = (one[0], one[1]);
         }
         let mut entries = Vec::with_capacity(rows * block_len);
-        let mut encoder = Encoder::new(codec, symbol_bytes)?;
+        let mut encoder = Encoder::new(symbol_bytes)?;
         encoder.parity(units.chunks(symbol_bytes), 0..rows, |_, symbol| {
             let entry = |i| {
                 let [low, high] = places(i);
@@ -210,12 +207,4 @@ fn invert(matrix: &mut [Vec<GfElement>]) -> Vec<Vec<GfElement>> {
         }
     }
     inverse
-}
-
-impl fmt::Debug for Solver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Solver")
-            .field("codec", &self.codec)
-            .finish_non_exhaustive()
-    }
 }
