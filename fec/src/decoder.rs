@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::encoder::check_block_len;
-use crate::{Codec, FecError, gf16};
+use crate::{Codec, FecError, gf8, gf16};
 
 /// Restores missing sources, block after block, in the same work space.
 pub struct Decoder {
@@ -15,6 +15,7 @@ pub struct Decoder {
 
 enum Inner {
     Gf16(gf16::Decoder),
+    Gf8(gf8::Decoder),
 }
 
 impl Decoder {
@@ -32,6 +33,7 @@ impl Decoder {
         codec.check(symbol_bytes, block_len_max)?;
         let inner = match codec {
             Codec::Gf16Low => Inner::Gf16(gf16::Decoder::new(symbol_bytes)?),
+            Codec::Gf8 => Inner::Gf8(gf8::Decoder::new(symbol_bytes, block_len_max)),
         };
         Ok(Self {
             codec,
@@ -86,6 +88,7 @@ impl Decoder {
         self.codec.check_parity(self.block_len_max, end)?;
         match &mut self.inner {
             Inner::Gf16(decoder) => decoder.restore(block_len, sources, parity, sink),
+            Inner::Gf8(decoder) => decoder.restore(block_len, sources, parity, sink),
         }
     }
 }

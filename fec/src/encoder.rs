@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::{Codec, FecError, gf16};
+use crate::{Codec, FecError, gf8, gf16};
 
 /// Makes parity symbols, block after block, in the same work space.
 pub struct Encoder {
@@ -15,6 +15,7 @@ pub struct Encoder {
 
 enum Inner {
     Gf16(gf16::Encoder),
+    Gf8(gf8::Encoder),
 }
 
 impl Encoder {
@@ -31,6 +32,7 @@ impl Encoder {
         codec.check(symbol_bytes, block_len_max)?;
         let inner = match codec {
             Codec::Gf16Low => Inner::Gf16(gf16::Encoder::new(symbol_bytes)?),
+            Codec::Gf8 => Inner::Gf8(gf8::Encoder::new(symbol_bytes, block_len_max)),
         };
         Ok(Self {
             codec,
@@ -81,6 +83,7 @@ impl Encoder {
         }
         match &mut self.inner {
             Inner::Gf16(encoder) => encoder.parity(sources, parity, sink),
+            Inner::Gf8(encoder) => encoder.parity(sources, parity, sink),
         }
     }
 }

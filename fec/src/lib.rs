@@ -9,12 +9,13 @@
 //! Parity is *prefix-stable*: symbol `i` depends on the sources and on `i`
 //! only, not on how many are made or when. More can be made for a repair
 //! without making wrong what was sent before.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod decoder;
 mod encoder;
 mod gf16;
+mod gf8;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
@@ -26,16 +27,21 @@ pub enum Codec {
     /// Reed-Solomon over GF(2^16) by additive FFT, as `LowRate` of the
     /// `reed-solomon-simd` crate computes it. Not the code of RFC 5510.
     Gf16Low,
+    /// Reed-Solomon over GF(2^8) with the generator of L. Rizzo: the code of
+    /// NRL's NORM under FEC Encoding ID 129, instance 0. Sources and parity of
+    /// a block are at most 255. The code depends on the longest block.
+    Gf8,
 }
 
 impl Codec {
     /// All codecs.
-    pub const ALL: [Self; 1] = [Self::Gf16Low];
+    pub const ALL: [Self; 2] = [Self::Gf16Low, Self::Gf8];
 
     /// The name in session descriptors and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gf16Low => "gf16-low",
+            Self::Gf8 => "gf8",
         }
     }
 
@@ -44,11 +50,13 @@ impl Codec {
         Self::ALL.into_iter().find(|codec| codec.name() == name)
     }
 
-    /// The FEC instance id under FEC Encoding ID 129. Not registered: the name
-    /// in the session descriptor is what decides.
+    /// The FEC instance id under FEC Encoding ID 129. That of `Gf16Low` is not
+    /// registered, and 0 is what NRL's NORM uses: the name in the session
+    /// descriptor is what decides.
     pub const fn fec_instance(self) -> u16 {
         match self {
             Self::Gf16Low => 0xb35d,
+            Self::Gf8 => 0,
         }
     }
 
@@ -63,6 +71,7 @@ impl Codec {
     pub const fn max_block_len(self) -> usize {
         match self {
             Self::Gf16Low => 1 << 15,
+            Self::Gf8 => gf8::SYMBOLS_MAX,
         }
     }
 
@@ -70,6 +79,7 @@ impl Codec {
     pub const fn symbol_unit(self) -> usize {
         match self {
             Self::Gf16Low => 2,
+            Self::Gf8 => 1,
         }
     }
 
@@ -83,6 +93,7 @@ impl Codec {
         }
         match self {
             Self::Gf16Low => (1 << 16) - block_len_max.next_power_of_two(),
+            Self::Gf8 => gf8::SYMBOLS_MAX - block_len_max,
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Decoder {
     /// Parity indices of the block at hand.
     indices: Vec<usize>,
     /// Made when a block first misses only a few sources.
-    solver: Option<Solver>,
+    solver: Option<Box<Solver>>,
 }
 
 impl Decoder {
@@ -139,7 +139,7 @@ impl Decoder {
         }
         let solver = match &mut self.solver {
             Some(solver) => solver,
-            None => self.solver.insert(Solver::new(limit)?),
+            None => self.solver.insert(Box::new(Solver::new(limit)?)),
         };
         solver.restore(&known, &held, &mut sink)
     }
