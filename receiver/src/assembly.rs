@@ -9,7 +9,7 @@ use crate::stage_error::StageError;
 use crate::staging::Staging;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use crate::target::Target;
-use linecast_fec::{Decoder, FecError};
+use linecast_fec::Decoder;
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
@@ -47,7 +47,8 @@ pub struct Assembly {
     list: Option<Symbols>,
     /// The verified leaf list; a single leaf's is the root itself.
     leaves: Option<Vec<u8>>,
-    decoder: Decoder,
+    /// Made when a block has to be restored: their tables take 10 ms.
+    decoder: Option<Decoder>,
     list_decoder: Option<Decoder>,
     prediction: Prediction,
     misplaced: Vec<usize>,
@@ -59,10 +60,7 @@ pub struct Assembly {
 
 impl Assembly {
     /// An assembly for an accepted offer on a reserved stage.
-    ///
-    /// # Errors
-    /// The erasure code refuses the symbol size.
-    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Result<Assembly, FecError> {
+    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Assembly {
         let Accepted {
             shape,
             manifest,
@@ -74,15 +72,15 @@ impl Assembly {
             let range = tree::leaf_range(size, leaf);
             range.end - range.start
         });
-        Ok(Assembly {
+        Assembly {
             resumed_bytes: verified.sum(),
             list: shape
                 .leaves
                 .map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
-            decoder: symbols::decoder(&shape.image)?,
-            list_decoder: shape.leaves.as_ref().map(symbols::decoder).transpose()?,
+            decoder: None,
+            list_decoder: None,
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
@@ -91,7 +89,7 @@ impl Assembly {
             shape,
             manifest,
             signer,
-        })
+        }
     }
 
     /// The staging, and the offsets in it where the next symbols are expected.
@@ -198,11 +196,15 @@ impl Assembly {
     }
 
     fn restore(&mut self, toi: u16, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
-        let (symbols, decoder) = match (&mut self.list, &mut self.list_decoder) {
-            (Some(list), Some(decoder)) if toi != IMAGE_TOI => (list, decoder),
+        let (symbols, decoder) = match &mut self.list {
+            Some(list) if toi != IMAGE_TOI => (list, &mut self.list_decoder),
             _ => (&mut self.image, &mut self.decoder),
         };
         if let Some(blocks) = session.blocks(toi) {
+            let decoder = match decoder {
+                Some(decoder) => decoder,
+                None => decoder.insert(symbols::decoder(blocks.layout())?),
+            };
             let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
             symbols.restore(sbn, decoder, blocks, leaves)?;
         }

@@ -9,7 +9,6 @@ use crate::offers::OfferBytes;
 use crate::receive::{Progress, ReceiveConfig, ReceiveError};
 use crate::report::{ImageReport, ReceiveReport};
 use crate::stage_error::StageError;
-use crate::symbols::SymbolError;
 use crate::target::Target;
 use linecast_net::{JoinConfig, PeakSampler, clock, feedback_socket, join, usage};
 use linecast_protocol::hex;
@@ -286,8 +285,7 @@ impl<'a> Reception<'a> {
         });
         let shape = accepted.shape;
         let (known, verified) = (stage.leaf_list.is_some(), stage.verified.clone());
-        let assembly =
-            Assembly::new(accepted, stage, self.target.clone()).map_err(SymbolError::from)?;
+        let assembly = Assembly::new(accepted, stage, self.target.clone());
         self.resumed_bytes = assembly.resumed_bytes;
         self.assembly = Some(assembly);
         self.fit_inbox(shape.image.symbol_bytes().into())?;
