@@ -1,4 +1,5 @@
 //! The `linecast` binary: one file a subcommand, no logic of its own.
+mod code;
 mod completions;
 mod demo;
 mod files;

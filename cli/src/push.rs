@@ -1,11 +1,13 @@
 //! `linecast push`: one image to every receiver of a group.
 
+use crate::code::CodeArgs;
 use crate::files;
 use crate::progress::Progress;
 use linecast_engine::image::Image;
 use linecast_engine::push::{self, Identity, PushConfig, Release};
 use linecast_engine::report::PushReport;
 use linecast_engine::transmitter::IoChoice;
+use linecast_net::Interface;
 use linecast_net::clock;
 use linecast_net::command::NetworkArgs;
 use linecast_net::command::ProgressMode;
@@ -25,15 +27,15 @@ pub(crate) struct Args {
     image: PathBuf,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Rate on the wire, L2 headers included: 900mbit, auto
+    /// Rate on the wire, L2 headers included: 900mbit, line (the interface's
+    /// speed), auto (what the slowest receiver sustains)
     #[arg(long, default_value = "auto", value_parser = rate, value_name = "RATE")]
     rate: Rate,
     /// Bytes of a symbol, a multiple of 64 [default: from the MTU]
     #[arg(long, value_name = "BYTES")]
     symbol: Option<u16>,
-    /// Source symbols of a block
-    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_768))]
-    block_symbols: u16,
+    #[command(flatten)]
+    code: CodeArgs,
     /// Receivers to wait for [default: start 300 ms after the newest]
     #[arg(long, short = 'n', value_name = "N")]
     receivers: Option<usize>,
@@ -109,13 +111,16 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         );
         return Ok(Exit::Success);
     }
+    let rate_bps = args.rate.bps(&interface)?;
+    let (codec, block_symbols) = args.code.resolve()?;
     let config = PushConfig {
         group,
         interface,
         hops: args.hops,
-        rate_bps: args.rate.0,
+        rate_bps,
         symbol_bytes: args.symbol,
-        block_symbols: args.block_symbols,
+        codec,
+        block_symbols,
         lanes: args.lanes.into(),
         io: args.io,
         receivers: args.receivers,
@@ -268,15 +273,39 @@ fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed,
     Ok((manifest, bytes, signature, key.public()))
 }
 
-/// `auto`, or a rate in bits a second.
 #[derive(Debug, Clone, Copy)]
-struct Rate(Option<u64>);
+enum Rate {
+    Auto,
+    Line,
+    Fixed(u64),
+}
+
+impl Rate {
+    /// Bits of L2 a second; `None`: to be found.
+    fn bps(self, interface: &Interface) -> Result<Option<u64>, Failure> {
+        let line = || {
+            let mbit = interface.speed_mbit.ok_or_else(|| {
+                Failure::preflight(format!(
+                    "--rate line: {} does not tell its speed; give a rate",
+                    interface.name
+                ))
+            })?;
+            Ok(u64::from(mbit) * 1_000_000)
+        };
+        match self {
+            Rate::Auto => Ok(None),
+            Rate::Line => line().map(Some),
+            Rate::Fixed(bps) => Ok(Some(bps)),
+        }
+    }
+}
 
 fn rate(text: &str) -> Result<Rate, units::UnitError> {
-    if text == "auto" {
-        return Ok(Rate(None));
+    match text {
+        "auto" => Ok(Rate::Auto),
+        "line" => Ok(Rate::Line),
+        _ => units::rate_bps(text).map(Rate::Fixed),
     }
-    units::rate_bps(text).map(|bps| Rate(Some(bps)))
 }
 
 fn identity() -> Result<Identity, Failure> {

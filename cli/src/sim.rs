@@ -3,6 +3,7 @@ mod experiment;
 mod plan;
 mod plot;
 
+use crate::code::CodeArgs;
 use linecast_net::command::units;
 use linecast_net::command::{Exit, Failure, ProgressMode};
 use linecast_sim::{
@@ -31,9 +32,8 @@ pub(crate) struct Args {
     /// Bytes of a symbol, a multiple of 64
     #[arg(long, default_value_t = 1408, value_name = "BYTES")]
     symbol: u16,
-    /// Source symbols of a block
-    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_768))]
-    block_symbols: u16,
+    #[command(flatten)]
+    code: CodeArgs,
     /// Transmit lanes
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
     lanes: u8,
@@ -155,12 +155,13 @@ struct Planned {
 }
 
 /// What a plan declares itself; given beside one, it would be ignored.
-const RUN_FLAGS: [&str; 15] = [
+const RUN_FLAGS: [&str; 16] = [
     "receivers",
     "size",
     "rate",
     "rtt",
     "symbol",
+    "codec",
     "block_symbols",
     "lanes",
     "seed",
@@ -238,12 +239,14 @@ impl Many {
 
 impl Args {
     fn scenario(&self) -> Scenario {
+        let (codec, block_symbols) = self.code.choose();
         Scenario {
             seed: self.seed,
             receivers: self.receivers,
             size_bytes: self.size,
             symbol_bytes: self.symbol,
-            block_symbols: self.block_symbols,
+            codec,
+            block_symbols,
             lanes: self.lanes,
             rate_bps: self.rate,
             rtt: self.rtt,

@@ -3,15 +3,18 @@
 //! This is the transmit path of a push and nothing else: channels, numbering,
 //! window, pacing, ring, accounting. Benchmarks compare it with bare loops.
 
-use crate::encoder::Work;
+use crate::encoder::{HeaderFields, Work};
 use crate::lane::{self, Done, LaneParts, LaneReport};
 use crate::shared::Shared;
 use crate::train::TrainBuffer;
 use crate::transmitter::{IoChoice, TransmitError};
 use crossbeam_channel::{bounded, unbounded};
+use linecast_fec::Codec;
+use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::LANES_MAX;
+use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::send::{Control, GroupLoss};
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, PayloadId, SenderWord};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread;
@@ -142,23 +145,16 @@ fn encoded_train(packet_bytes: usize) -> TrainBuffer {
 }
 
 fn header(esi: u16, symbol_bytes: usize) -> DataHeader {
-    DataHeader {
-        sequence: 0,
+    let fields = HeaderFields {
         source_id: 1,
-        sender: SenderWord::default(),
-        flags: 0,
-        toi: 3,
-        id: PayloadId {
-            sbn: 0,
-            block_len: 512,
-            esi,
-        },
-        fti: Some(Fti {
-            object_size: 1 << 30,
-            fec_instance: 0,
-            symbol_bytes: symbol_bytes as u16,
-            max_block_len: 512,
-            num_parity: 0,
-        }),
-    }
+        instance_id: 0,
+        codec: Codec::Gf8,
+    };
+    let layout = ObjectLayout::new(1 << 30, symbol_bytes as u16, 200);
+    let id = PayloadId {
+        sbn: 0,
+        block_len: 200,
+        esi,
+    };
+    fields.data(&layout.expect("a symbol fits a packet"), IMAGE_TOI, id)
 }

@@ -5,21 +5,20 @@
 //! one block; what is encoded waits in trains of a bounded pool. A block that
 //! needs repair after its trains are gone is read and encoded again.
 
+use crate::batch::{Batch, Filler};
 use crate::image::ImageError;
 use crate::nap::Nap;
 use crate::shared::Shared;
 use crate::source::Source;
-use crate::surplus::{SURPLUS_SYMBOLS, Surplus};
+use crate::surplus::{Surplus, surplus_symbols};
 use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::geometry::ObjectLayout;
-use linecast_protocol::limits::PARITY_MAX;
-use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
+use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::send::{Order, RepairOrder};
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use linecast_protocol::wire::{DataHeader, Fti, PayloadId, SenderWord};
 use std::collections::VecDeque;
-use std::io::IoSliceMut;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,17 +89,14 @@ pub(crate) struct HeaderFields {
     pub source_id: u32,
     /// NORM instance id.
     pub instance_id: u16,
-    /// FEC instance id of the codec.
-    pub fec_instance: u16,
-    /// Ceiling of parity symbols a block.
-    pub num_parity: u16,
+    /// The erasure code.
+    pub codec: Codec,
 }
 
 impl HeaderFields {
     /// The header of one packet; a lane fills in sequence, flags, GRTT and
     /// group size when it leaves.
-    pub(crate) fn data(&self, shape: &SessionShape, toi: u16, id: PayloadId) -> DataHeader {
-        let layout = shape.layout(toi);
+    pub(crate) fn data(&self, layout: &ObjectLayout, toi: u16, id: PayloadId) -> DataHeader {
         DataHeader {
             sequence: 0,
             source_id: self.source_id,
@@ -113,12 +109,12 @@ impl HeaderFields {
             flags: 0,
             toi,
             id,
-            fti: layout.map(|layout| Fti {
+            fti: Some(Fti {
                 object_size: layout.size(),
-                fec_instance: self.fec_instance,
+                fec_instance: self.codec.fec_instance(),
                 symbol_bytes: layout.symbol_bytes(),
                 max_block_len: layout.block_len_max(),
-                num_parity: self.num_parity,
+                num_parity: layout.parity_max(),
             }),
         }
     }
@@ -157,6 +153,7 @@ impl Encoder {
         lanes: Vec<LaneQueues>,
     ) -> Result<Encoder, FecError> {
         let shape = *source.shape();
+        let fec = |layout| fec(header.codec, layout);
         let image_fec = fec(&shape.image)?;
         let leaves_fec = shape.leaves.as_ref().map(fec).transpose()?;
         Ok(Encoder {
@@ -232,18 +229,17 @@ impl Encoder {
     }
 
     fn encode_first(&mut self, toi: u16, sbn: u32) -> Result<Batch, EncodeError> {
-        let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
+        let Some(layout) = self.shape.layout(toi).copied() else {
             return Ok(Batch::default());
         };
-        let parity = self.shared.loss().parity_of(toi, len);
-        let mut batch = self.encode(toi, sbn, 0..len)?;
-        batch.append(self.encode(toi, sbn, len..len + parity)?);
-        let counted = toi == linecast_protocol::offer::IMAGE_TOI;
-        let symbols = Symbols {
-            source: if counted { len.into() } else { 0 },
-            parity: if counted { parity.into() } else { 0 },
-            repair: 0,
-        };
+        let len = layout.block_len(sbn);
+        let parity = self.shared.loss().parity_of(toi, &layout, sbn);
+        let mut batch = self.encode(&layout, toi, sbn, 0..len + parity)?;
+        let mut symbols = Symbols::default();
+        if toi == IMAGE_TOI {
+            symbols.source = len.into();
+            symbols.parity = parity.into();
+        }
         batch.end_with(Sent {
             toi,
             sbn,
@@ -261,216 +257,84 @@ impl Encoder {
             first,
             count,
         } = order;
-        let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
+        let Some(layout) = self.shape.layout(toi).copied() else {
             return Ok(Batch::default());
         };
         let end = first + count;
-        let mut batch = Batch::default();
-        if first < len {
-            batch.append(self.encode(toi, sbn, first..end.min(len))?);
-        }
-        if end > len {
-            batch.append(self.encode(toi, sbn, first.max(len)..end)?);
-        }
-        let counted = toi == linecast_protocol::offer::IMAGE_TOI;
+        let mut batch = self.encode(&layout, toi, sbn, first..end)?;
         let mut symbols = Symbols::default();
-        if counted {
-            let kind = if asked {
-                &mut symbols.repair
-            } else {
-                &mut symbols.parity
-            };
-            *kind = count.into();
+        match asked {
+            _ if toi != IMAGE_TOI => {}
+            true => symbols.repair = count.into(),
+            false => symbols.parity = count.into(),
         }
         batch.end_with(Sent {
             toi,
             sbn,
-            parity_end: end.saturating_sub(len),
+            parity_end: end.saturating_sub(layout.block_len(sbn)),
             first: false,
             symbols,
         });
         Ok(batch)
     }
 
-    /// Trains with symbols `esis` of a block: all sources, or all parity.
-    fn encode(&mut self, toi: u16, sbn: u32, esis: Range<u16>) -> Result<Batch, EncodeError> {
-        let Some(layout) = self.shape.layout(toi).copied() else {
-            return Ok(Batch::default());
-        };
-        if esis.is_empty() {
-            return Ok(Batch::default());
-        }
+    /// Trains with symbols `esis` of a block. Sources are read straight into
+    /// them; parity is computed from there if all sources are, or else from the
+    /// block, read once more.
+    fn encode(
+        &mut self,
+        layout: &ObjectLayout,
+        toi: u16,
+        sbn: u32,
+        esis: Range<u16>,
+    ) -> Result<Batch, EncodeError> {
         let mut filler = Filler {
             pool: &self.pool,
             fields: self.header,
-            shape: self.shape,
-            layout,
+            layout: *layout,
             toi,
             sbn,
-            batch: Batch::default(),
+            batch: Batch::new(self.shape.lane(toi, sbn)),
         };
         let len = layout.block_len(sbn);
-        if esis.start < len {
-            filler.read(&self.source, esis)?;
-        } else {
-            let width = usize::from(layout.symbol_bytes());
-            let parity = esis.start - len..esis.end - len;
-            if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width) {
-                for (esi, symbol) in esis.zip(kept.chunks(width)) {
-                    filler.push(esi, symbol);
-                }
-            } else {
-                self.source.read_block(toi, sbn, &mut self.block)?;
-                let fec = match &mut self.leaves_fec {
-                    Some(fec) if toi == LEAVES_TOI => fec,
-                    _ => &mut self.image_fec,
-                };
-                let kept = filler.compute(fec, &self.block, parity.clone())?;
-                self.surplus.keep(toi, sbn, parity.end, kept);
-            }
+        let sources = esis.start.min(len)..esis.end.min(len);
+        if !sources.is_empty() {
+            filler.read(&self.source, sources.clone())?;
         }
-        filler.batch.lane = Some(self.shape.lane(toi, sbn));
+        let parity = esis.start.max(len) - len..esis.end.max(len) - len;
+        if parity.is_empty() {
+            return Ok(filler.batch);
+        }
+        let width = usize::from(layout.symbol_bytes());
+        if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width) {
+            filler.push_parity(parity.start, kept);
+            return Ok(filler.batch);
+        }
+        let fec = match &mut self.leaves_fec {
+            Some(fec) if toi == LEAVES_TOI => fec,
+            _ => &mut self.image_fec,
+        };
+        let surplus = surplus_symbols(fec.codec(), parity.len() as u16);
+        let end = (parity.end + surplus).min(layout.parity_max());
+        let mut symbols = Vec::with_capacity(usize::from(end - parity.start) * width);
+        let range = parity.start.into()..end.into();
+        let keep = |_, symbol: &[u8]| symbols.extend_from_slice(symbol);
+        if sources.len() == usize::from(len) {
+            fec.parity(filler.payloads().into_iter(), range, keep)?;
+        } else {
+            self.source.read_block(toi, sbn, &mut self.block)?;
+            fec.parity(self.block.chunks(width), range, keep)?;
+        }
+        let kept = symbols.split_off(parity.len() * width);
+        filler.push_parity(parity.start, &symbols);
+        self.surplus.keep(toi, sbn, parity.end, kept);
         Ok(filler.batch)
     }
 }
 
 /// The erasure code of an object; of one without blocks, of blocks of one
 /// symbol.
-fn fec(layout: &ObjectLayout) -> Result<Fec, FecError> {
+fn fec(codec: Codec, layout: &ObjectLayout) -> Result<Fec, FecError> {
     let block_len_max = layout.block_len_max().max(1);
-    Fec::new(
-        Codec::Gf16Low,
-        layout.symbol_bytes().into(),
-        block_len_max.into(),
-    )
-}
-
-/// Fills trains with packets of one block.
-struct Filler<'a> {
-    pool: &'a TrainPool,
-    fields: HeaderFields,
-    shape: SessionShape,
-    layout: ObjectLayout,
-    toi: u16,
-    sbn: u32,
-    batch: Batch,
-}
-
-impl Filler<'_> {
-    /// Reads sources straight into the places that they leave from.
-    fn read(&mut self, source: &Source, mut esis: Range<u16>) -> Result<(), ImageError> {
-        while !esis.is_empty() {
-            let mut train = self.pool.get();
-            let first = esis.start;
-            while !esis.is_empty() && !train.is_full() {
-                let esi = esis.start;
-                self.slot(&mut train, esi, self.layout.symbol_len(self.sbn, esi));
-                esis.start += 1;
-            }
-            let mut payloads: Vec<IoSliceMut<'_>> = train
-                .payloads_mut(DATA_HEADER_BYTES)
-                .map(IoSliceMut::new)
-                .collect();
-            let symbol = self.layout.first_symbol(self.sbn) + u64::from(first);
-            let offset = symbol * u64::from(self.layout.symbol_bytes());
-            source.read_scattered(self.toi, offset, &mut payloads)?;
-            self.batch.trains.push_back(train);
-        }
-        Ok(())
-    }
-
-    /// Computes `parity` of the block and some beyond it, which is given back.
-    fn compute(
-        &mut self,
-        fec: &mut Fec,
-        block: &[u8],
-        parity: Range<u16>,
-    ) -> Result<Vec<u8>, FecError> {
-        let len = self.layout.block_len(self.sbn);
-        let width = usize::from(self.layout.symbol_bytes());
-        let end = parity.end.saturating_add(SURPLUS_SYMBOLS).min(PARITY_MAX);
-        let mut kept = Vec::with_capacity(usize::from(SURPLUS_SYMBOLS) * width);
-        let range = usize::from(parity.start)..usize::from(end);
-        fec.parity(block.chunks(width), range, |index, symbol| {
-            if index < usize::from(parity.end) {
-                self.push(len + index as u16, symbol);
-            } else {
-                kept.extend_from_slice(symbol);
-            }
-        })?;
-        Ok(kept)
-    }
-
-    fn push(&mut self, esi: u16, symbol: &[u8]) {
-        let mut train = match self.batch.trains.pop_back() {
-            Some(train) if !train.is_full() => train,
-            full => {
-                self.batch.trains.extend(full);
-                self.pool.get()
-            }
-        };
-        self.slot(&mut train, esi, symbol.len())
-            .copy_from_slice(symbol);
-        self.batch.trains.push_back(train);
-    }
-
-    /// The next place of a train for symbol `esi`, behind its header.
-    fn slot<'t>(&self, train: &'t mut TrainBuffer, esi: u16, bytes: usize) -> &'t mut [u8] {
-        let id = PayloadId {
-            sbn: self.sbn,
-            block_len: self.layout.block_len(self.sbn),
-            esi,
-        };
-        let slot = train.push_slot(DATA_HEADER_BYTES + bytes);
-        let (head, payload) = slot.split_at_mut(DATA_HEADER_BYTES);
-        if let Some(head) = head.first_chunk_mut() {
-            self.fields.data(&self.shape, self.toi, id).emit(head);
-        }
-        payload
-    }
-}
-
-/// Encoded trains of one order that wait for their lane.
-#[derive(Debug, Default)]
-struct Batch {
-    lane: Option<usize>,
-    trains: VecDeque<TrainBuffer>,
-    ends: Option<Sent>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.trains.is_empty()
-    }
-
-    fn append(&mut self, other: Batch) {
-        self.lane = other.lane.or(self.lane);
-        self.trains.extend(other.trains);
-    }
-
-    fn end_with(&mut self, sent: Sent) {
-        self.ends = Some(sent);
-    }
-
-    /// Hands over as many trains as the lane takes; whether it took any.
-    fn push<'a>(&mut self, queue: impl Fn(usize) -> &'a Sender<Work>) -> bool {
-        let Some(lane) = self.lane else { return false };
-        let mut any = false;
-        while let Some(train) = self.trains.pop_front() {
-            let ends = if self.trains.is_empty() {
-                self.ends
-            } else {
-                None
-            };
-            match queue(lane).try_send(Work { train, ends }) {
-                Ok(()) => any = true,
-                Err(refused) => {
-                    self.trains.push_front(refused.into_inner().train);
-                    return any;
-                }
-            }
-        }
-        self.lane = None;
-        any
-    }
+    Fec::new(codec, layout.symbol_bytes().into(), block_len_max.into())
 }

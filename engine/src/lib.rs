@@ -8,6 +8,7 @@
 //! ```
 #![warn(missing_docs)]
 
+mod batch;
 pub mod drive;
 mod encoder;
 pub mod image;

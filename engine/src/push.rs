@@ -15,6 +15,7 @@ use crossbeam_channel::bounded;
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_net::command::Failure;
 use linecast_net::{Interface, NetError, PeakSampler, SenderConfig as SocketConfig, SenderSockets};
+use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
@@ -24,7 +25,7 @@ use linecast_protocol::offer::{
 };
 use linecast_protocol::send::{RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -50,6 +51,8 @@ pub struct PushConfig {
     pub rate_bps: Option<u64>,
     /// Bytes of a symbol; `None`: from the interface's MTU.
     pub symbol_bytes: Option<u16>,
+    /// Erasure code.
+    pub codec: Codec,
     /// Source symbols of a block, at most.
     pub block_symbols: u16,
     /// Transmit lanes.
@@ -200,7 +203,8 @@ pub fn push(
         session_key: hex(session_key.public().as_bytes()),
         symbol_bytes: symbol,
         block_symbols: config.block_symbols,
-        codec: Codec::Gf16Low.name().into(),
+        codec: config.codec.name().into(),
+        num_parity: config.codec.num_parity(config.block_symbols, PARITY_MAX),
         lanes: config.lanes as u8,
         window_packets: WINDOW_PACKETS as u16,
     };
@@ -213,8 +217,7 @@ pub fn push(
     let header = HeaderFields {
         source_id: identity.source_id,
         instance_id: identity.instance_id,
-        fec_instance: Codec::Gf16Low.fec_instance(),
-        num_parity: PARITY_MAX,
+        codec: config.codec,
     };
     let session_object = session_packets(&offer.to_bytes()?, symbol, &header)?;
     let sockets = SenderSockets::open(&SocketConfig {
@@ -272,53 +275,38 @@ fn sender_config(
 fn session_packets(
     object: &[u8],
     symbol: u16,
-    header: &HeaderFields,
-) -> Result<Vec<Vec<u8>>, FecError> {
+    fields: &HeaderFields,
+) -> Result<Vec<Vec<u8>>, PushError> {
     let width = usize::from(symbol);
-    let sources: Vec<&[u8]> = object.chunks(width).collect();
-    let len = sources.len() as u16;
+    let len = object.len().div_ceil(width) as u16;
+    // Receivers learn of the session's own code from this object.
+    let codec = match Codec::Gf8.max_parity(len.into()) {
+        parity if parity >= len.into() => Codec::Gf8,
+        _ => Codec::Gf16Low,
+    };
+    let layout = ObjectLayout::new(object.len() as u64, symbol, len)
+        .map_err(OfferError::from)?
+        .with_parity_max(len);
+    let fields = HeaderFields { codec, ..*fields };
     let packet = |esi: u16, symbol: &[u8]| {
-        let head = DataHeader {
-            sequence: 0,
-            source_id: header.source_id,
-            sender: SenderWord {
-                instance_id: header.instance_id,
-                grtt: 0,
-                backoff: 0,
-                gsize: 0,
-            },
-            flags: 0,
-            toi: SESSION_TOI,
-            id: PayloadId {
-                sbn: 0,
-                block_len: len,
-                esi,
-            },
-            fti: Some(Fti {
-                object_size: object.len() as u64,
-                fec_instance: header.fec_instance,
-                symbol_bytes: width as u16,
-                max_block_len: len,
-                num_parity: header.num_parity,
-            }),
+        let id = PayloadId {
+            sbn: 0,
+            block_len: len,
+            esi,
         };
         let mut bytes = [0; DATA_HEADER_BYTES];
-        head.emit(&mut bytes);
+        fields.data(&layout, SESSION_TOI, id).emit(&mut bytes);
         [&bytes, symbol].concat()
     };
-    let mut packets: Vec<Vec<u8>> = sources
-        .iter()
-        .enumerate()
-        .map(|(esi, symbol)| packet(esi as u16, symbol))
+    let sources = object.chunks(width);
+    let mut packets: Vec<Vec<u8>> = (0..)
+        .zip(sources.clone())
+        .map(|(i, s)| packet(i, s))
         .collect();
-    let mut fec = Fec::new(Codec::Gf16Low, width, sources.len())?;
-    fec.parity(
-        sources.iter().copied(),
-        0..sources.len(),
-        |index, symbol| {
-            packets.push(packet(len + index as u16, symbol));
-        },
-    )?;
+    let mut fec = Fec::new(codec, width, len.into())?;
+    fec.parity(sources, 0..len.into(), |index, symbol| {
+        packets.push(packet(len + index as u16, symbol));
+    })?;
     Ok(packets)
 }
 

@@ -59,7 +59,7 @@ impl Facts {
                 toi: IMAGE_TOI,
                 symbol_bytes: shape.image.symbol_bytes(),
                 block_symbols: config.block_symbols,
-                codec: linecast_fec::Codec::Gf16Low.name().into(),
+                codec: config.codec.name().into(),
                 rate_bps: 0,
                 io: String::new(),
                 io_fallback: None,

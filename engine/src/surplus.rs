@@ -2,11 +2,20 @@
 //! repair usually finds what it needs here, and spares reading and encoding
 //! its block again.
 
+use linecast_fec::Codec;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-/// Symbols computed beyond those that are sent.
-pub(crate) const SURPLUS_SYMBOLS: u16 = 24;
+/// Symbols to compute beyond the `count` that are sent: a transform costs the
+/// same for a few more, a matrix as much for each, but less than reading the
+/// block again.
+pub(crate) fn surplus_symbols(codec: Codec, count: u16) -> u16 {
+    match codec {
+        Codec::Gf16Low => 24,
+        _ => 2 + count / 2,
+    }
+}
+
 /// Memory that surplus symbols may take.
 const BYTES_MAX: usize = 48 << 20;
 

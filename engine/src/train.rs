@@ -60,7 +60,7 @@ impl TrainBuffer {
     /// stride: panics after a short one, and on a full train.
     pub fn push_slot(&mut self, length: usize) -> &mut [u8] {
         assert!((1..=self.packet_bytes).contains(&length));
-        assert!(!self.is_full(), "train is full");
+        assert!(self.packets < self.capacity_packets(), "train is full");
         assert!(
             self.bytes == self.packets * self.packet_bytes,
             "only the last packet of a train may be short"
@@ -86,6 +86,12 @@ impl TrainBuffer {
         let (from, to) = self.range(0, self.packets);
         let packets = self.memory[from..to].chunks_mut(self.packet_bytes);
         packets.map(move |packet| &mut packet[header_bytes..])
+    }
+
+    /// What follows the first `header_bytes` of each packet.
+    pub fn payloads(&self, header_bytes: usize) -> impl Iterator<Item = &[u8]> {
+        let packets = self.as_slice().chunks(self.packet_bytes);
+        packets.map(move |packet| &packet[header_bytes..])
     }
 
     /// Consecutive packets, as one GSO payload.
@@ -119,9 +125,10 @@ impl TrainBuffer {
         segments_max(self.packet_bytes)
     }
 
-    /// Whether no packet can be appended because of the count.
+    /// Whether no packet can be appended: because of the count, or because the
+    /// last one is short.
     pub fn is_full(&self) -> bool {
-        self.packets == self.capacity_packets()
+        self.packets == self.capacity_packets() || self.bytes < self.packets * self.packet_bytes
     }
 
     /// Whether it holds nothing.

@@ -97,6 +97,12 @@ impl Codec {
         }
     }
 
+    /// [`Codec::max_parity`] as EXT_FTI's `num_parity` can say it, `limit` at most.
+    pub fn num_parity(self, block_len_max: u16, limit: u16) -> u16 {
+        let most = self.max_parity(block_len_max.into());
+        u16::try_from(most).map_or(limit, |most| most.min(limit))
+    }
+
     /// Checks that there are such symbols and such blocks.
     fn check(self, symbol_bytes: usize, block_len_max: usize) -> Result<(), FecError> {
         let unit = self.symbol_unit();

@@ -43,6 +43,7 @@ impl SessionObject {
                 symbol_bytes: SYMBOL_BYTES as u16,
                 block_symbols: 512,
                 codec: "gf16-low".into(),
+                num_parity: 64,
                 lanes: 1,
                 window_packets: 3_072,
             },

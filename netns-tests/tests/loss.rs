@@ -60,6 +60,23 @@ fn sixteen_receivers_with_loss_complete() {
 
 #[test]
 #[ignore = "needs root and network namespaces: run by scripts/test"]
+fn each_codec_carries_an_image_through_loss() {
+    let site = lossy(2, 5.0, 0.0);
+    let image = site.image(8 * MIB);
+    for (code, name, block_symbols) in [("gf8", "gf8", 160.0), ("gf16", "gf16-low", 512.0)] {
+        let pushed = Push::of(&site, &image).push_args(&["--codec", code]).run();
+        pushed.assert_complete(&image);
+        let session = |key| pushed.sender.text(&format!("/session/{key}"));
+        assert_eq!(session("codec"), name);
+        let got = pushed.sender.number("/session/block_symbols");
+        assert_eq!(got, block_symbols);
+        let decoded = pushed.receivers[0].number("/blocks_decoded");
+        assert!(decoded > 0.0, "{:#?}", pushed.receivers[0]);
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
 fn a_slow_receiver_does_not_make_the_group_collapse() {
     let site = Site::with_receivers(4);
     let image = site.image(64 * MIB);

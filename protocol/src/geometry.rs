@@ -1,7 +1,7 @@
 //! How an object is cut into blocks and symbols (RFC 5052 §9.1), and which
 //! bytes each symbol holds.
 
-use crate::limits::{BLOCK_SYMBOLS_MAX, IMAGE_BYTES_MAX};
+use crate::limits::{BLOCK_SYMBOLS_MAX, IMAGE_BYTES_MAX, PARITY_MAX};
 use core::ops::Range;
 
 /// A layout that cannot exist.
@@ -50,6 +50,7 @@ pub struct ObjectLayout {
     large_blocks: u32,
     large_len: u16,
     small_len: u16,
+    parity_max: u16,
 }
 
 impl ObjectLayout {
@@ -86,7 +87,22 @@ impl ObjectLayout {
             large_blocks: (symbols - u64::from(small_len) * count) as u32,
             large_len: symbols.div_ceil(count) as u16,
             small_len,
+            parity_max: PARITY_MAX,
         })
+    }
+
+    /// The same for an erasure code that has at most `parity_max` parity symbols
+    /// for a block; more than [`PARITY_MAX`] are never used.
+    pub fn with_parity_max(self, parity_max: u16) -> ObjectLayout {
+        ObjectLayout {
+            parity_max: parity_max.min(PARITY_MAX),
+            ..self
+        }
+    }
+
+    /// Most parity symbols of a block. Beyond them sources are sent again.
+    pub fn parity_max(&self) -> u16 {
+        self.parity_max
     }
 
     /// Bytes of the object.

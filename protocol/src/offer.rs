@@ -12,7 +12,7 @@
 //! root in the manifest.
 
 use crate::geometry::{GeometryError, ObjectLayout};
-use crate::limits::{LANES_MAX, SESSION_OBJECT_BYTES_MAX};
+use crate::limits::{LANES_MAX, PARITY_MAX, SESSION_OBJECT_BYTES_MAX};
 use crate::tree::LEAF_BYTES;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -78,8 +78,10 @@ pub struct Descriptor {
     pub symbol_bytes: u16,
     /// Longest block, in source symbols.
     pub block_symbols: u16,
-    /// Erasure code: `gf16-low`.
+    /// Name of the erasure code, which only who computes with it knows.
     pub codec: String,
+    /// Most parity symbols of a block.
+    pub num_parity: u16,
     /// Transmit lanes: block `b` of the image is sent by lane `b mod lanes`.
     pub lanes: u8,
     /// Packets a lane may be ahead of the slowest receiver of a small group.
@@ -106,8 +108,8 @@ impl Descriptor {
                 got,
             })
         };
-        if self.schema != DESCRIPTOR_SCHEMA || self.codec != "gf16-low" {
-            let text = alloc::format!("unknown schema {:?} or codec {:?}", self.schema, self.codec);
+        if self.schema != DESCRIPTOR_SCHEMA {
+            let text = alloc::format!("unknown schema {:?}", self.schema);
             return Err(OfferError::Descriptor(text));
         }
         field("symbol_bytes", 64, 65_000, self.symbol_bytes.into())?;
@@ -118,6 +120,7 @@ impl Descriptor {
             u64::from(self.symbol_bytes % 64),
         )?;
         field("block_symbols", 1, 32_768, self.block_symbols.into())?;
+        field("num_parity", 0, PARITY_MAX.into(), self.num_parity.into())?;
         field("lanes", 1, LANES_MAX as u64, self.lanes.into())?;
         field("window_packets", 64, 32_767, self.window_packets.into())?;
         let hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| b.is_ascii_hexdigit());
@@ -236,8 +239,10 @@ impl SessionShape {
     /// The descriptor is out of range or the size cannot be laid out.
     pub fn new(descriptor: &Descriptor, size: u64, root: [u8; 32]) -> Result<Self, OfferError> {
         descriptor.check()?;
-        let layout =
-            |size| ObjectLayout::new(size, descriptor.symbol_bytes, descriptor.block_symbols);
+        let layout = |size| {
+            ObjectLayout::new(size, descriptor.symbol_bytes, descriptor.block_symbols)
+                .map(|layout| layout.with_parity_max(descriptor.num_parity))
+        };
         let leaves = size.div_ceil(LEAF_BYTES);
         let mut session = [0; 16];
         let mut session_key = [0; 32];
@@ -298,6 +303,7 @@ mod tests {
             symbol_bytes: 1408,
             block_symbols: 512,
             codec: "gf16-low".into(),
+            num_parity: 64,
             lanes: 1,
             window_packets: 3072,
         }
@@ -355,7 +361,7 @@ mod tests {
             |d: &mut Descriptor| d.block_symbols = 0,
             |d: &mut Descriptor| d.lanes = 9,
             |d: &mut Descriptor| d.window_packets = 40_000,
-            |d: &mut Descriptor| d.codec = "xor".into(),
+            |d: &mut Descriptor| d.num_parity = PARITY_MAX + 1,
             |d: &mut Descriptor| d.session = "zz".into(),
         ] {
             let mut bad = descriptor();

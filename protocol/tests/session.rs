@@ -64,6 +64,7 @@ fn shape(size: u64) -> SessionShape {
         symbol_bytes: 1408,
         block_symbols: 128,
         codec: "gf16-low".into(),
+        num_parity: linecast_protocol::limits::PARITY_MAX,
         lanes: 1,
         window_packets: 3072,
     };
@@ -191,10 +192,11 @@ impl World {
         if !last {
             return;
         }
-        let len = self.shape.layout(toi).unwrap().block_len(sbn);
+        let layout = *self.shape.layout(toi).unwrap();
+        let len = layout.block_len(sbn);
         let mut parity_end = (esi + 1).saturating_sub(len);
         if !repair {
-            parity_end = self.sender.control().loss.parity_of(toi, len);
+            parity_end = self.sender.control().loss.parity_of(toi, &layout, sbn);
             (0..parity_end).for_each(|index| self.emit(toi, sbn, len + index, false));
         }
         self.sender.handle_positions(self.now, &[self.position]);

@@ -5,11 +5,12 @@ use crate::journal::Journal;
 use crate::stage_error::StageError;
 use crate::staging::Staging;
 use crate::target::Target;
+use linecast_fec::Codec;
 use linecast_net::clock;
 use linecast_protocol::key::{PublicKey, TrustSet};
 use linecast_protocol::limits::SESSION_OBJECT_BYTES_MAX;
 use linecast_protocol::manifest::{Manifest, ManifestError, Policy};
-use linecast_protocol::offer::{Offer, OfferError, SessionShape};
+use linecast_protocol::offer::{Descriptor, Offer, OfferError, SessionShape};
 use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 use linecast_protocol::tree;
 
@@ -30,6 +31,18 @@ pub enum Refused {
     /// The session object itself.
     #[error(transparent)]
     Offer(#[from] OfferError),
+    /// Its erasure code is unknown here, or does not have such blocks.
+    #[error(
+        "codec {name:?} with blocks of {block_symbols} and {num_parity} parity symbols is none that this receiver has"
+    )]
+    Codec {
+        /// Its name.
+        name: String,
+        /// Source symbols of a block.
+        block_symbols: u16,
+        /// Most parity symbols of a block.
+        num_parity: u16,
+    },
     /// The signature does not match, or is none.
     #[error("manifest signature: {0}")]
     Signature(#[from] SshsigError),
@@ -62,6 +75,8 @@ impl Refused {
 pub struct Accepted {
     /// Objects and lanes.
     pub shape: SessionShape,
+    /// The erasure code of both objects.
+    pub codec: Codec,
     /// The manifest.
     pub manifest: Manifest,
     /// Who signed it.
@@ -93,10 +108,24 @@ impl Acceptance {
         let shape = SessionShape::new(&offer.descriptor, manifest.size_bytes, manifest.root_b3)?;
         Ok(Accepted {
             shape,
+            codec: codec(&offer.descriptor)?,
             manifest,
             signer,
         })
     }
+}
+
+/// The codec that the descriptor names, if it has such blocks.
+fn codec(descriptor: &Descriptor) -> Result<Codec, Refused> {
+    let known = Codec::from_name(&descriptor.codec);
+    let fits = |codec: &Codec| {
+        codec.max_parity(descriptor.block_symbols.into()) >= descriptor.num_parity.into()
+    };
+    known.filter(fits).ok_or_else(|| Refused::Codec {
+        name: descriptor.codec.clone(),
+        block_symbols: descriptor.block_symbols,
+        num_parity: descriptor.num_parity,
+    })
 }
 
 /// The staged image, and what an earlier session verified of it.

@@ -9,7 +9,7 @@ use crate::stage_error::StageError;
 use crate::staging::Staging;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use crate::target::Target;
-use linecast_fec::Decoder;
+use linecast_fec::{Codec, Decoder};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
@@ -47,6 +47,7 @@ pub struct Assembly {
     list: Option<Symbols>,
     /// The verified leaf list; a single leaf's is the root itself.
     leaves: Option<Vec<u8>>,
+    codec: Codec,
     /// Made when a block has to be restored: their tables take 10 ms.
     decoder: Option<Decoder>,
     list_decoder: Option<Decoder>,
@@ -63,6 +64,7 @@ impl Assembly {
     pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Assembly {
         let Accepted {
             shape,
+            codec,
             manifest,
             signer,
         } = accepted;
@@ -79,6 +81,7 @@ impl Assembly {
                 .map(|layout| Symbols::new(layout, Bytes::memory(&layout))),
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
+            codec,
             decoder: None,
             list_decoder: None,
             journal: stage.journal,
@@ -203,7 +206,7 @@ impl Assembly {
         if let Some(blocks) = session.blocks(toi) {
             let decoder = match decoder {
                 Some(decoder) => decoder,
-                None => decoder.insert(symbols::decoder(blocks.layout())?),
+                None => decoder.insert(symbols::decoder(self.codec, blocks.layout())?),
             };
             let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
             symbols.restore(sbn, decoder, blocks, leaves)?;

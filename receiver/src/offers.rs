@@ -3,6 +3,7 @@
 
 use crate::inbox::Inbox;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
+use linecast_fec::Codec;
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::OFFERS_MAX;
 use linecast_protocol::receive::{Blocks, Held, OfferKey};
@@ -16,6 +17,7 @@ pub struct OfferBytes(Vec<Collected>);
 struct Collected {
     key: OfferKey,
     layout: ObjectLayout,
+    codec: Codec,
     blocks: Blocks,
     symbols: Symbols,
 }
@@ -53,7 +55,7 @@ impl OfferBytes {
                 .keep_parity(0, index, payload, &offer.blocks, None)?;
         }
         if held == Held::Restorable {
-            let mut decoder = symbols::decoder(&offer.layout)?;
+            let mut decoder = symbols::decoder(offer.codec, &offer.layout)?;
             offer
                 .symbols
                 .restore(0, &mut decoder, &offer.blocks, None)?;
@@ -69,9 +71,12 @@ impl OfferBytes {
     fn offer(&mut self, key: OfferKey, fti: Fti) -> Option<&mut Collected> {
         let layout =
             ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()?;
+        let codec = codec(&fti)?;
         let known = self.0.iter().position(|offer| offer.key == key);
         match known {
-            Some(at) if self.0[at].layout == layout => return self.0.get_mut(at),
+            Some(at) if self.0[at].layout == layout && self.0[at].codec == codec => {
+                return self.0.get_mut(at);
+            }
             // The machine has begun anew, with other sizes.
             Some(at) => _ = self.0.remove(at),
             None => {}
@@ -83,6 +88,7 @@ impl OfferBytes {
         self.0.push(Collected {
             key,
             layout,
+            codec,
             blocks: Blocks::new(layout),
             symbols,
         });
@@ -92,5 +98,36 @@ impl OfferBytes {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+/// The erasure code of a session object, if there is one that has such symbols
+/// and as much parity as source.
+fn codec(fti: &Fti) -> Option<Codec> {
+    let (len, bytes) = (fti.max_block_len.into(), usize::from(fti.symbol_bytes));
+    Codec::from_fec_instance(fti.fec_instance)
+        .filter(|codec| codec.max_parity(len) >= len && bytes.is_multiple_of(codec.symbol_unit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_object_has_a_code_that_has_such_symbols_and_parity() {
+        let fti = |fec_instance, symbol_bytes, max_block_len| Fti {
+            object_size: 1000,
+            fec_instance,
+            symbol_bytes,
+            max_block_len,
+            num_parity: 0,
+        };
+        let (gf8, gf16) = (Codec::Gf8.fec_instance(), Codec::Gf16Low.fec_instance());
+        assert_eq!(codec(&fti(gf8, 1408, 127)), Some(Codec::Gf8));
+        assert_eq!(codec(&fti(gf8, 63, 16)), Some(Codec::Gf8));
+        assert_eq!(codec(&fti(gf16, 64, 1024)), Some(Codec::Gf16Low));
+        assert_eq!(codec(&fti(gf8, 64, 128)), None);
+        assert_eq!(codec(&fti(gf16, 63, 16)), None);
+        assert_eq!(codec(&fti(7, 1408, 16)), None);
     }
 }

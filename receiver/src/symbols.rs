@@ -84,13 +84,9 @@ impl Bytes {
 ///
 /// # Errors
 /// The code has no such symbols or blocks.
-pub(crate) fn decoder(layout: &ObjectLayout) -> Result<Decoder, FecError> {
+pub(crate) fn decoder(codec: Codec, layout: &ObjectLayout) -> Result<Decoder, FecError> {
     let block_len_max = layout.block_len_max().max(1);
-    Decoder::new(
-        Codec::Gf16Low,
-        layout.symbol_bytes().into(),
-        block_len_max.into(),
-    )
+    Decoder::new(codec, layout.symbol_bytes().into(), block_len_max.into())
 }
 
 /// One parity symbol that waits for its block.

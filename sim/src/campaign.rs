@@ -7,6 +7,7 @@ use crate::scenario::{
     ScenarioError, Scope,
 };
 use crate::world::run;
+use linecast_fec::Codec;
 use linecast_protocol::random::Random;
 use linecast_protocol::time::Duration;
 use std::ops::Range;
@@ -31,6 +32,7 @@ pub fn random_scenario(seed: u64) -> Scenario {
         receivers,
         size_bytes: size(random),
         symbol_bytes: pick(random, &[64, 256, 1408, 1408, 1408]),
+        codec: Codec::Gf16Low,
         block_symbols: pick(random, &[1, 8, 32, 64, 128, 512]),
         lanes: pick(random, &[1, 1, 1, 2, 4]),
         rate_bps,
@@ -49,6 +51,9 @@ pub fn random_scenario(seed: u64) -> Scenario {
         limit: Duration::from_secs(300),
     };
     limit_blocks(&mut scenario);
+    if seed % 2 == 1 && scenario.block_symbols <= GF8_BLOCK_MAX {
+        scenario.codec = Codec::Gf8;
+    }
     for receiver in 0..receivers {
         if chance(random, 0.05) {
             scenario.devices.push(device(random, receiver));
@@ -98,6 +103,9 @@ fn size(random: &mut Random) -> u64 {
         _ => below(random, most) + 1,
     }
 }
+
+/// Longer blocks have too little parity over GF(2^8).
+const GF8_BLOCK_MAX: u16 = 240;
 
 /// Keeps the number of blocks such that a run takes milliseconds.
 fn limit_blocks(scenario: &mut Scenario) {

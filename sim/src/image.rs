@@ -1,10 +1,12 @@
 //! The image that is pushed, when a run carries real bytes.
 
 use crate::packet::Payload;
+use crate::scenario::Scenario;
 use linecast_fec::{Codec, Encoder};
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
+use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, SESSION_TOI, SessionShape,
@@ -29,13 +31,14 @@ const PARITY_STEP: u16 = 32;
 pub(crate) struct Image {
     bytes: Vec<u8>,
     leaf_list: Vec<u8>,
+    pub codec: Codec,
     pub root: [u8; 32],
     manifest: Vec<u8>,
     signature: Vec<u8>,
 }
 
 impl Image {
-    pub(crate) fn random(size: u64, random: &mut Random) -> Image {
+    pub(crate) fn random(size: u64, codec: Codec, random: &mut Random) -> Image {
         let words = (0..size.div_ceil(8)).flat_map(|_| random.next_u64().to_le_bytes());
         let bytes: Vec<u8> = words.take(size as usize).collect();
         let (root, leaf_list) = tree::hash_bytes(&bytes);
@@ -55,6 +58,7 @@ impl Image {
         Image {
             bytes,
             leaf_list,
+            codec,
             root,
             manifest,
             signature,
@@ -107,11 +111,18 @@ impl Objects {
     /// Cuts the objects of session number `session`.
     pub(crate) fn new(
         session: u32,
-        geometry: (u64, u16, u16, u8),
+        scenario: &Scenario,
         image: Option<Arc<Image>>,
         session_key: &SigningKey,
     ) -> Objects {
-        let (size, symbol_bytes, block_symbols, lanes) = geometry;
+        let Scenario {
+            size_bytes,
+            symbol_bytes,
+            codec,
+            block_symbols,
+            lanes,
+            ..
+        } = *scenario;
         let mut id = [3; 16];
         id[..4].copy_from_slice(&session.to_be_bytes());
         let descriptor = Descriptor {
@@ -120,12 +131,14 @@ impl Objects {
             session_key: hex(session_key.public().as_bytes()),
             symbol_bytes,
             block_symbols,
-            codec: Codec::Gf16Low.name().into(),
+            codec: codec.name().into(),
+            num_parity: codec.num_parity(block_symbols, PARITY_MAX),
             lanes,
-            window_packets: linecast_protocol::limits::WINDOW_PACKETS as u16,
+            window_packets: WINDOW_PACKETS as u16,
         };
         let root = image.as_ref().map_or(NOMINAL_ROOT, |image| image.root);
-        let shape = SessionShape::new(&descriptor, size, root).expect("the scenario was checked");
+        let shape =
+            SessionShape::new(&descriptor, size_bytes, root).expect("the scenario was checked");
         let session_object = image
             .as_ref()
             .map_or_else(Vec::new, |image| image.session_object(descriptor));
@@ -181,12 +194,22 @@ impl Objects {
         Payload::Bytes(self.parity[&(toi, sbn)][usize::from(index)].clone())
     }
 
+    /// The erasure code of object `toi`. Blocks of object 1 may be long.
+    pub(crate) fn codec(&self, toi: u16) -> Codec {
+        match &self.image {
+            Some(image) if toi != SESSION_TOI => image.codec,
+            _ => Codec::Gf16Low,
+        }
+    }
+
     fn make_parity(&mut self, toi: u16, sbn: u32, layout: &ObjectLayout, end: u16) {
         let block = self.bytes(toi, layout.block_range(sbn)).to_vec();
         let width = usize::from(layout.symbol_bytes());
+        let codec = self.codec(toi);
+        let end = end.min(layout.parity_max());
         let encoder = self.encoders.entry(toi).or_insert_with(|| {
             let block_len_max = layout.block_len_max().into();
-            Encoder::new(Codec::Gf16Low, width, block_len_max).expect("a layout with blocks")
+            Encoder::new(codec, width, block_len_max).expect("a layout with blocks")
         });
         let mut symbols = Vec::new();
         let sources = block.chunks(width);

@@ -4,8 +4,7 @@
 use crate::image::Objects;
 use crate::packet::{Body, Origin};
 use crate::trunk::Departure;
-use linecast_fec::Codec;
-use linecast_protocol::limits::PARITY_MAX;
+use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::pacer::{l2_bytes, train_packets};
 use linecast_protocol::send::{Class, Control, Order, RepairShare};
@@ -183,7 +182,10 @@ impl Lanes {
         let Some(job) = queue.front_mut() else { return };
         let len = objects.layout(job.toi).block_len(job.sbn);
         if job.end == 0 {
-            job.end = len + control.loss.parity_of(job.toi, len);
+            job.end = len
+                + control
+                    .loss
+                    .parity_of(job.toi, objects.layout(job.toi), job.sbn);
         }
         let rate = (control.rate_bps / count).max(1);
         let width = usize::from(objects.layout(job.toi).symbol_bytes());
@@ -197,7 +199,7 @@ impl Lanes {
             let left_at = self.lanes[at].free_at;
             let body = self.packet(objects, control, job, esi, flags, sequence);
             let bits = l2_bytes(body.bytes(), false) as u64 * 8;
-            self.count(job, esi, len, left_at, &body);
+            self.count(job, esi, objects.layout(job.toi), left_at, &body);
             out.push(Departure {
                 at: left_at,
                 origin: Origin::Sender,
@@ -253,11 +255,12 @@ impl Lanes {
         }
     }
 
-    fn count(&mut self, job: Job, esi: u16, len: u16, at: u64, body: &Body) {
+    fn count(&mut self, job: Job, esi: u16, layout: &ObjectLayout, at: u64, body: &Body) {
+        let len = layout.block_len(job.sbn);
         let (sent, fresh) = self.blocks.entry((job.toi, job.sbn)).or_default();
         *sent += 1;
         if let Some(index) = esi.checked_sub(len) {
-            if index < *fresh && *fresh < PARITY_MAX {
+            if index < *fresh && *fresh < layout.parity_max() {
                 self.repeated.push(Repeated {
                     at,
                     toi: job.toi,
@@ -316,10 +319,10 @@ pub(crate) fn data_header(
         },
         fti: Some(Fti {
             object_size: layout.size(),
-            fec_instance: Codec::Gf16Low.fec_instance(),
+            fec_instance: objects.codec(toi).fec_instance(),
             symbol_bytes: layout.symbol_bytes(),
             max_block_len: layout.block_len_max(),
-            num_parity: PARITY_MAX,
+            num_parity: layout.parity_max(),
         }),
     }
 }

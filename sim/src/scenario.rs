@@ -1,5 +1,6 @@
 //! What is simulated: one push, its network, its devices, and what goes wrong.
 
+use linecast_fec::Codec;
 use linecast_protocol::geometry::{GeometryError, ObjectLayout};
 use linecast_protocol::limits::{LANES_MAX, ROSTER_MAX};
 use linecast_protocol::time::Duration;
@@ -18,6 +19,8 @@ pub struct Scenario {
     pub size_bytes: u64,
     /// Bytes of a symbol, a multiple of 64.
     pub symbol_bytes: u16,
+    /// Erasure code of the image and its leaf list.
+    pub codec: Codec,
     /// Longest block, in source symbols.
     pub block_symbols: u16,
     /// Transmit lanes.
@@ -52,6 +55,7 @@ impl Default for Scenario {
             receivers: 100,
             size_bytes: 16 << 20,
             symbol_bytes: 1408,
+            codec: Codec::Gf16Low,
             block_symbols: 512,
             lanes: 1,
             rate_bps: 1_000_000_000,
@@ -411,6 +415,8 @@ impl Scenario {
                 device.drift_ppm.into(),
             )?;
         }
+        let longest = self.codec.max_block_len() as f64;
+        range("block symbols", 1.0, longest, self.block_symbols.into())?;
         ObjectLayout::new(self.size_bytes, self.symbol_bytes, self.block_symbols)?;
         Ok(())
     }

@@ -400,15 +400,9 @@ fn departure(at: u64, body: Body) -> Departure {
 }
 
 fn objects(scenario: &Scenario, session: u32, image: Option<Arc<Image>>) -> Objects {
-    let geometry = (
-        scenario.size_bytes,
-        scenario.symbol_bytes,
-        scenario.block_symbols,
-        scenario.lanes,
-    );
     Objects::new(
         session,
-        geometry,
+        scenario,
         image,
         &SigningKey::from_seed(SESSION_KEY_SEED),
     )

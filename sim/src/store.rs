@@ -30,7 +30,8 @@ impl Store {
     /// Staging for the image of `shape`; with `truth` it holds real bytes.
     pub(crate) fn new(shape: SessionShape, truth: Option<Arc<Image>>) -> Store {
         let leaves = shape.image.size().div_ceil(LEAF_BYTES);
-        let symbols = |layout: Option<ObjectLayout>| Symbols::new(layout, truth.is_some());
+        let codec = truth.as_ref().map(|image| image.codec);
+        let symbols = |layout: Option<ObjectLayout>| Symbols::new(layout, codec);
         Store {
             image: symbols(Some(shape.image)),
             leaf_list: symbols(shape.leaves),
@@ -149,7 +150,10 @@ impl Store {
         // The leaf list is written as a whole and kept only if it is synced.
         if !self.leaf_list_known || chance(random, loss) {
             self.leaf_list_known = false;
-            self.leaf_list = Symbols::new(self.shape.leaves, self.truth.is_some());
+            self.leaf_list = Symbols::new(
+                self.shape.leaves,
+                self.truth.as_ref().map(|image| image.codec),
+            );
         }
     }
 
@@ -181,20 +185,23 @@ enum Symbols {
     /// Their bytes.
     Bytes {
         layout: ObjectLayout,
+        codec: Codec,
         data: Vec<u8>,
         parity: BTreeMap<(u32, u16), Arc<[u8]>>,
     },
 }
 
 impl Symbols {
-    fn new(layout: Option<ObjectLayout>, real: bool) -> Symbols {
-        match layout {
-            Some(layout) if real => Symbols::Bytes {
+    /// No symbols of an object, coded with `codec` if they are to be real bytes.
+    fn new(layout: Option<ObjectLayout>, codec: Option<Codec>) -> Symbols {
+        match (layout, codec) {
+            (Some(layout), Some(codec)) => Symbols::Bytes {
                 layout,
+                codec,
                 data: vec![0; layout.size() as usize],
                 parity: BTreeMap::new(),
             },
-            layout => Symbols::Marks {
+            (layout, _) => Symbols::Marks {
                 good: vec![0; layout.map_or(0, |l| l.symbols().div_ceil(64)) as usize],
                 layout,
                 bad: BTreeSet::new(),
@@ -268,9 +275,12 @@ impl Symbols {
         let first = layout.first_symbol(sbn);
         let indices = first..first + u64::from(layout.block_len(sbn));
         match self {
-            Symbols::Bytes { data, parity, .. } => {
-                restore_bytes(data, parity, sbn, blocks, leaves);
-            }
+            Symbols::Bytes {
+                codec,
+                data,
+                parity,
+                ..
+            } => restore_bytes(*codec, data, parity, sbn, blocks, leaves),
             Symbols::Marks {
                 bad, bad_parity, ..
             } => {
@@ -330,6 +340,7 @@ fn write_unverified(
 }
 
 fn restore_bytes(
+    codec: Codec,
     data: &mut [u8],
     parity: &BTreeMap<(u32, u16), Arc<[u8]>>,
     sbn: u32,
@@ -338,8 +349,8 @@ fn restore_bytes(
 ) {
     let layout = blocks.layout();
     let width = usize::from(layout.symbol_bytes());
-    let mut decoder = Decoder::new(Codec::Gf16Low, width, layout.block_len_max().into())
-        .expect("a layout with blocks");
+    let mut decoder =
+        Decoder::new(codec, width, layout.block_len_max().into()).expect("a layout with blocks");
     let (first, len) = (layout.first_symbol(sbn), layout.block_len(sbn));
     let range = |esi: usize| {
         let range = layout.symbol_range(first + esi as u64);

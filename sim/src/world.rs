@@ -65,7 +65,13 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario) -> World<'a> {
         let mut random = stream(scenario.seed, 1);
         let real = scenario.content == Content::Bytes;
-        let image = real.then(|| Arc::new(Image::random(scenario.size_bytes, &mut random)));
+        let image = real.then(|| {
+            Arc::new(Image::random(
+                scenario.size_bytes,
+                scenario.codec,
+                &mut random,
+            ))
+        });
         let mut happenings = happenings(scenario);
         happenings.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         let attacked = scenario

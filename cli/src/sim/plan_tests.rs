@@ -63,6 +63,7 @@ fn every_flag_is_of_a_run_or_outside_and_conflicts_with_a_plan() {
             Some("SIZE") => "=1MiB",
             Some("RATE") => "=1gbit",
             Some("TIME") => "=1ms",
+            Some("CODE") => "=gf8",
             Some("N:PERCENT") => "=1:1%",
             Some("BLOCK:ESI") => "=0:1",
             Some("RATE:SIZE") => "=1gbit:1MiB",

@@ -105,6 +105,14 @@ impl Failure {
         }
     }
 
+    /// The machine or its network cannot do what is asked.
+    pub fn preflight(message: impl fmt::Display) -> Failure {
+        Failure {
+            exit: Exit::Preflight,
+            message: message.to_string(),
+        }
+    }
+
     /// The image, manifest or signature is refused.
     pub fn verification(message: impl fmt::Display) -> Failure {
         Failure {

@@ -8,7 +8,7 @@
 
 use super::blocks::{Blocks, Need};
 use crate::backoff::random_backoff;
-use crate::limits::{BACKOFF_FACTOR, GRTT_MIN, MESSAGE_BYTES_MAX, NACKS_PER_ROUND, PARITY_MAX};
+use crate::limits::{BACKOFF_FACTOR, GRTT_MIN, MESSAGE_BYTES_MAX, NACKS_PER_ROUND};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
 use crate::random::Random;
 use crate::span::Span;
@@ -362,20 +362,35 @@ impl Messages {
         };
         match need {
             Need::Parity { from, deficit }
-                if u32::from(from) + u32::from(deficit) <= u32::from(PARITY_MAX) =>
+                if u32::from(from) + u32::from(deficit)
+                    <= u32::from(blocks.layout().parity_max()) =>
             {
                 let last = parity_end(from, deficit) as u16;
                 self.push(Level::SEGMENT, toi, id(block_len + from), id(last))
             }
-            Need::Parity { .. } | Need::Sources => {
-                let mut fits = true;
-                blocks.missing_runs(sbn, |a, b| {
-                    fits = fits && self.push(Level::SEGMENT, toi, id(a), id(b));
-                });
-                fits
-            }
+            Need::Parity { deficit, .. } => self.push_sources(toi, sbn, deficit, blocks),
+            Need::Sources => self.push_sources(toi, sbn, block_len, blocks),
             Need::Block | Need::Nothing => true,
         }
+    }
+
+    /// Asks for missing sources, up to `count`.
+    fn push_sources(&mut self, toi: u16, sbn: u32, count: u16, blocks: &Blocks) -> bool {
+        let block_len = blocks.layout().block_len(sbn);
+        let id = |esi| PayloadId {
+            sbn,
+            block_len,
+            esi,
+        };
+        let (mut left, mut fits) = (count, true);
+        blocks.missing_runs(sbn, |a, b| {
+            let wanted = (b - a + 1).min(left);
+            left -= wanted;
+            if wanted > 0 && fits {
+                fits = self.push(Level::SEGMENT, toi, id(a), id(a + wanted - 1));
+            }
+        });
+        fits
     }
 
     fn push(&mut self, level: Level, toi: u16, first: PayloadId, last: PayloadId) -> bool {

@@ -8,7 +8,7 @@
 //! one order for the greatest need. The group is told of them before that, so
 //! that few others ask.
 
-use crate::limits::PARITY_MAX;
+use crate::geometry::ObjectLayout;
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use crate::span::Span;
 use crate::time::{Duration, Time};
@@ -53,8 +53,9 @@ struct Entry {
 struct Wanted {
     /// One past the last parity index needed.
     parity_end: u16,
-    /// Runs of sources `[first, last]`, sorted and apart.
-    sources: Vec<(u16, u16)>,
+    /// Runs `[first, last]` of symbols to be sent again, by ESI, sorted and
+    /// apart: sources, and parity where the code has no more.
+    again: Vec<(u16, u16)>,
 }
 
 /// The blocks of both objects.
@@ -150,7 +151,7 @@ impl Ledger {
         let fresh = if level == Level::SEGMENT {
             let len = layout.block_len(first.sbn);
             let sane = last.sbn == first.sbn && first.esi <= last.esi && first.block_len == len;
-            sane && self.request_segment(now, grtt, toi, first.sbn, len, first.esi, last.esi)
+            sane && self.request_segment(now, grtt, toi, first.sbn, &layout, first.esi, last.esi)
         } else {
             let object = level == Level::OBJECT;
             let (a, b) = if object {
@@ -161,7 +162,7 @@ impl Ledger {
             let mut fresh = false;
             for sbn in a..=b.min(layout.blocks() - 1) {
                 let len = layout.block_len(sbn);
-                fresh |= self.request_segment(now, grtt, toi, sbn, len, 0, len - 1);
+                fresh |= self.request_segment(now, grtt, toi, sbn, &layout, 0, len - 1);
             }
             fresh
         };
@@ -184,19 +185,17 @@ impl Ledger {
                 .shape
                 .layout(toi)
                 .map_or(0, |layout| layout.block_len(sbn));
-            let sources = wanted
-                .sources
+            let again = wanted
+                .again
                 .iter()
                 .map(|&(first, last)| (first, last - first + 1));
             let parity = (wanted.parity_end > 0).then_some((len, wanted.parity_end));
-            sources
-                .chain(parity)
-                .map(move |(first, count)| RepairOrder {
-                    toi,
-                    sbn,
-                    first,
-                    count,
-                })
+            again.chain(parity).map(move |(first, count)| RepairOrder {
+                toi,
+                sbn,
+                first,
+                count,
+            })
         });
         Some(asked.collect())
     }
@@ -210,21 +209,22 @@ impl Ledger {
 
     /// Orders parity up to `parity` for a block that has been sent with less.
     pub fn top_up(&mut self, toi: u16, sbn: u32, parity: u16) -> Option<RepairOrder> {
-        let len = self.shape.layout(toi)?.block_len(sbn);
-        self.order_parity(toi, sbn, len, parity)
+        self.order_parity(toi, sbn, parity)
     }
 
     /// Orders `spare` symbols more than `order`, if that is for parity.
     pub fn add_spare(&mut self, order: &RepairOrder, spare: u16) -> Option<RepairOrder> {
         let len = self.shape.layout(order.toi)?.block_len(order.sbn);
         let end = order.first.checked_sub(len)? + order.count;
-        self.order_parity(order.toi, order.sbn, len, end + spare)
+        self.order_parity(order.toi, order.sbn, end + spare)
     }
 
-    fn order_parity(&mut self, toi: u16, sbn: u32, len: u16, end: u16) -> Option<RepairOrder> {
+    fn order_parity(&mut self, toi: u16, sbn: u32, end: u16) -> Option<RepairOrder> {
+        let layout = self.shape.layout(toi)?;
+        let (len, end) = (layout.block_len(sbn), end.min(layout.parity_max()));
         let entry = self.entry(toi, sbn)?;
         let first = entry.parity;
-        if entry.first_pending || first >= end || end > PARITY_MAX {
+        if entry.first_pending || first >= end {
             return None;
         }
         entry.parity = end;
@@ -245,10 +245,11 @@ impl Ledger {
         grtt: Duration,
         toi: u16,
         sbn: u32,
-        len: u16,
+        layout: &ObjectLayout,
         first: u16,
         last: u16,
     ) -> bool {
+        let (len, parity_max) = (layout.block_len(sbn), layout.parity_max());
         let Some(entry) = self.entry(toi, sbn) else {
             return false;
         };
@@ -263,7 +264,7 @@ impl Ledger {
             return false;
         }
         if first < len {
-            return !recent && self.want_sources(toi, sbn, first, last.min(len - 1));
+            return !recent && self.want_again(toi, sbn, first, last.min(len - 1));
         }
         let (from, deficit) = (first - len, (last - first + 1).min(len));
         let end = if recent {
@@ -274,8 +275,8 @@ impl Ledger {
         if end <= u32::from(entry.parity) || (recent && entry.parity < from) {
             return false;
         }
-        if end > u32::from(PARITY_MAX) {
-            return !recent && self.want_sources(toi, sbn, 0, len - 1);
+        if end > u32::from(parity_max) {
+            return !recent && self.want_more(toi, sbn, (from, deficit), parity_max);
         }
         let wanted = self.wanted.entry((toi, sbn)).or_default();
         let fresh = end as u16 > wanted.parity_end;
@@ -283,19 +284,42 @@ impl Ledger {
         fresh
     }
 
-    fn want_sources(&mut self, toi: u16, sbn: u32, first: u16, last: u16) -> bool {
+    /// A receiver that has had none of the parity from `from` on lacks `deficit`
+    /// symbols, and there are not as many fresh ones.
+    fn want_more(
+        &mut self,
+        toi: u16,
+        sbn: u32,
+        (from, deficit): (u16, u16),
+        parity_max: u16,
+    ) -> bool {
+        let (Some(entry), Some(layout)) = (self.entry(toi, sbn).copied(), self.shape.layout(toi))
+        else {
+            return false;
+        };
+        let len = layout.block_len(sbn);
+        let repeated = deficit - parity_max.saturating_sub(entry.parity).min(deficit);
+        if entry.parity < from || entry.parity - from < repeated {
+            return self.want_again(toi, sbn, 0, len - 1);
+        }
+        let wanted = self.wanted.entry((toi, sbn)).or_default();
+        wanted.parity_end = parity_max;
+        repeated > 0 && self.want_again(toi, sbn, len + from, len + from + repeated - 1)
+    }
+
+    fn want_again(&mut self, toi: u16, sbn: u32, first: u16, last: u16) -> bool {
         let wanted = self.wanted.entry((toi, sbn)).or_default();
         let (mut a, mut b) = (first, last);
-        let known = wanted.sources.iter().any(|&(x, y)| x <= a && b <= y);
-        wanted.sources.retain(|&(x, y)| {
+        let known = wanted.again.iter().any(|&(x, y)| x <= a && b <= y);
+        wanted.again.retain(|&(x, y)| {
             let apart = y.saturating_add(1) < a || b.saturating_add(1) < x;
             if !apart {
                 (a, b) = (a.min(x), b.max(y));
             }
             apart
         });
-        wanted.sources.push((a, b));
-        wanted.sources.sort_unstable();
+        wanted.again.push((a, b));
+        wanted.again.sort_unstable();
         !known
     }
 
@@ -321,18 +345,13 @@ impl Ledger {
                 continue;
             };
             let before = made.len();
-            for &(first, last) in &wanted.sources {
-                made.push(RepairOrder {
-                    toi,
-                    sbn,
-                    first,
-                    count: last - first + 1,
-                });
-            }
             let Some(entry) = self.entry(toi, sbn) else {
                 continue;
             };
-            let whole = wanted.sources.first() == Some(&(0, len - 1));
+            let whole = wanted
+                .again
+                .first()
+                .is_some_and(|&(a, b)| a == 0 && b >= len - 1);
             if wanted.parity_end > entry.parity && !whole {
                 let count = wanted.parity_end - entry.parity;
                 made.push(RepairOrder {
@@ -344,6 +363,12 @@ impl Ledger {
                 entry.parity = wanted.parity_end;
             }
             entry.whole = whole;
+            made.extend(wanted.again.iter().map(|&(first, last)| RepairOrder {
+                toi,
+                sbn,
+                first,
+                count: last - first + 1,
+            }));
             let count = (made.len() - before) as u16;
             entry.outstanding += count;
             self.outstanding += u64::from(count);

@@ -7,6 +7,7 @@
 //! among so many: about three blocks of four then ask for a symbol or two, and
 //! hardly any symbol is sent in vain.
 
+use crate::geometry::ObjectLayout;
 use crate::limits::{PARITY_MAX, WINDOWED_GROUP_MAX};
 use crate::offer::LEAVES_TOI;
 
@@ -179,15 +180,17 @@ impl GroupLoss {
         }
     }
 
-    /// Parity symbols to send with the first transmission of a block of object
-    /// `toi`. The leaf list gets as much as it has sources: nothing can be
-    /// verified before it is whole.
-    pub fn parity_of(&self, toi: u16, block_len: u16) -> u16 {
-        if toi == LEAVES_TOI {
+    /// Parity symbols to send with the first transmission of block `sbn` of object
+    /// `toi`. The leaf list gets as much as it has sources, if the code has that
+    /// many: nothing can be verified before it is whole.
+    pub fn parity_of(&self, toi: u16, layout: &ObjectLayout, sbn: u32) -> u16 {
+        let block_len = layout.block_len(sbn);
+        let parity = if toi == LEAVES_TOI {
             block_len
         } else {
             self.first_parity(block_len)
-        }
+        };
+        parity.min(layout.parity_max())
     }
 
     /// Parity symbols to send with a block of the image, of `block_len`.

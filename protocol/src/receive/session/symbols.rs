@@ -35,7 +35,7 @@ impl Session {
         } else {
             usize::from(layout.symbol_bytes())
         };
-        if payload != bytes || (!source && id.esi - id.block_len >= crate::limits::PARITY_MAX) {
+        if payload != bytes || (!source && id.esi - id.block_len >= layout.parity_max()) {
             return Verdict::Refused(Refusal::Geometry);
         }
         let held = if source {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::hex;
+use crate::limits::PARITY_MAX;
 use crate::offer::{DESCRIPTOR_SCHEMA, Descriptor};
 use crate::wire::PayloadId;
 
@@ -14,6 +15,7 @@ fn ledger() -> Ledger {
         symbol_bytes: 1024,
         block_symbols: K,
         codec: "gf16-low".into(),
+        num_parity: PARITY_MAX,
         lanes: 1,
         window_packets: 3072,
     };
@@ -158,6 +160,22 @@ fn when_parity_is_used_up_the_sources_come_again() {
     let mut ledger = ledger();
     assert!(ask(&mut ledger, at(0), 0, PARITY_MAX - 3, 5));
     assert_eq!(ledger.close(at(10)), [order(0, 0, K)]);
+}
+
+#[test]
+fn the_last_fresh_parity_goes_out_before_what_a_receiver_has_not_had() {
+    let mut ledger = ledger();
+    ledger.sent(at(0), IMAGE_TOI, 0, PARITY_MAX - 2);
+    assert!(ask(&mut ledger, at(100), 0, PARITY_MAX - 10, 5));
+    let (fresh, again) = (K + PARITY_MAX - 2, K + PARITY_MAX - 10);
+    assert_eq!(
+        ledger.close(at(110)),
+        [order(0, fresh, 2), order(0, again, 3)]
+    );
+    ledger.sent(at(110), IMAGE_TOI, 0, PARITY_MAX);
+    ledger.sent(at(110), IMAGE_TOI, 0, PARITY_MAX);
+    assert!(ask(&mut ledger, at(200), 0, PARITY_MAX - 10, 5));
+    assert_eq!(ledger.close(at(210)), [order(0, again, 5)]);
 }
 
 #[test]
