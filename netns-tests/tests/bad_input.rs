@@ -175,6 +175,9 @@ fn session_objects_that_a_receiver_refuses() {
     trailing.0.push(b'x');
     let mut long = object(&honest);
     long.0.resize(65 * 1_024 + 1, b' ');
+    let mut foreign = object(&honest);
+    let codec = foreign.0.windows(8).position(|name| name == b"gf16-low");
+    foreign.0[codec.unwrap()..][..8].copy_from_slice(b"gf99-low");
     let signature = sshsig::sign(&key, MANIFEST_NAMESPACE, b"something else");
     let expired = Manifest {
         expires: Some(86_400),
@@ -204,6 +207,7 @@ fn session_objects_that_a_receiver_refuses() {
             "after the object",
         ),
         ("trailing object", trailing, &[], "session object"),
+        ("codec", foreign, &[], "gf99-low"),
         ("65 KiB + 1", long, &[], "65536"),
         (
             "signature",
