@@ -40,8 +40,12 @@ const DRAIN_WAIT: Duration = Duration::from_millis(1);
 const WINDOW_WAIT: Duration = Duration::from_micros(100);
 /// A wait shorter than this is spun away: a sleep would be longer.
 const SPIN_NS: u64 = 15_000;
-/// A lane may make up for being late by this much line time.
+/// A lane may make up for being late by this much line time, at slow rates by
+/// more: a busy machine wakes it milliseconds late, and so many bytes fit the
+/// queue of a cheap switch four times.
 const BURST_NS: u64 = 500_000;
+const SLOW_BURST_NS: u64 = 4_000_000;
+const SLOW_BURST_BYTES: u64 = 32 << 10;
 
 /// What a lane is made of.
 #[derive(Debug)]
@@ -213,8 +217,12 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
 }
 
 fn burst_bytes(rate_bps: u64) -> u64 {
-    let bytes = u128::from(rate_bps) * u128::from(BURST_NS) / 8_000_000_000;
-    u64::try_from(bytes).unwrap_or(u64::MAX).max(3_000)
+    let line = |ns: u64| {
+        let bytes = u128::from(rate_bps) * u128::from(ns) / 8_000_000_000;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    };
+    let slow = line(SLOW_BURST_NS).clamp(3_000, SLOW_BURST_BYTES);
+    line(BURST_NS).max(slow)
 }
 
 impl Lane {

@@ -1,7 +1,7 @@
 //! What receivers say to the sender. Cheap checks come first: a stranger costs
 //! a parse, and only a bounded number of signature checks a second.
 
-use super::rate::RateReport;
+use super::rate::{Link, RateReport};
 use super::roster::Roster;
 use super::{Phase, Sender};
 use crate::hex;
@@ -160,7 +160,12 @@ impl Sender {
                 lost: fresh_lost,
                 socket_dropped: dropped,
             };
-            self.rate.report(now, grtt, self.packet_bits(), &report);
+            let link = Link {
+                grtt,
+                least_trip: self.grtt.least(),
+                packet_bits: self.packet_bits(),
+            };
+            self.rate.report(now, &link, &report);
         }
         true
     }

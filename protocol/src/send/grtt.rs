@@ -11,6 +11,7 @@ const PEAK_HOLD: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct GrttEstimate {
     current: Duration,
+    least: Duration,
     peak: Duration,
     peak_until: Time,
     measured: bool,
@@ -20,6 +21,7 @@ impl Default for GrttEstimate {
     fn default() -> Self {
         GrttEstimate {
             current: GRTT_INITIAL,
+            least: GRTT_MAX,
             peak: Duration::ZERO,
             peak_until: Time::ZERO,
             measured: false,
@@ -31,6 +33,7 @@ impl GrttEstimate {
     /// Takes one receiver's round trip.
     pub fn sample(&mut self, now: Time, round_trip: Duration) {
         let sample = round_trip.clamp(GRTT_MIN, GRTT_MAX);
+        self.least = self.least.min(sample);
         if !self.measured {
             self.measured = true;
             (self.current, self.peak, self.peak_until) = (sample, sample, now + PEAK_HOLD);
@@ -51,6 +54,12 @@ impl GrttEstimate {
     /// Whether any receiver has answered a probe.
     pub fn is_measured(&self) -> bool {
         self.measured
+    }
+
+    /// The least that anybody ever measured: the path's own, without what waits
+    /// in queues.
+    pub fn least(&self) -> Duration {
+        self.least.min(self.current)
     }
 
     /// The value that goes into every header.

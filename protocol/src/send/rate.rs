@@ -15,11 +15,14 @@
 //! proportion they are the path's own and become the usual; if hardly less
 //! arrives than before, what arrives is what the path can carry. After
 //! congestion the rate returns to where that was by a cubic curve, quickly and
-//! then hesitantly, as TCP CUBIC does (RFC 9438 §4.2), so that both can live on
-//! one path. Drops of a receiver's own socket are told apart by the receiver and
-//! halve the rate at once.
+//! then hesitantly, as TCP CUBIC does (RFC 9438 §4.2). If the path carried more
+//! before, somebody else is on it now: then every loss halves the rate without a
+//! trial, and it grows by a packet a round trip, as TCP's does. Drops of a
+//! receiver's own socket are told apart by the receiver and halve the rate at
+//! once.
 
 use super::observed::{Observed, Sample};
+use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
 
 const START_BPS: u64 = 1_000_000_000;
@@ -31,10 +34,13 @@ const CUT: f64 = 0.85;
 /// flow of some hundred packets takes, and so long at least.
 const RETURN_TRIPS: u32 = 50;
 const RETURN_MIN: Duration = Duration::from_millis(50);
-/// What is left of the rate to return to where others use the path, too.
+/// What is left of the rate after a loss where others use the path, too, and
+/// packets more each round trip from then on: as TCP has it (RFC 5681 §3.1), and
+/// a little less because a report tells of losses together.
 const YIELD: f64 = 0.5;
-/// Each congestion takes so large a part from the most that was ever carried.
-const PEAK_FADES: u64 = 64;
+const YIELDING_GROWTH: f64 = 0.9;
+/// The most that was ever carried is forgotten over this time.
+const PEAK_FADES: Duration = Duration::from_secs(30);
 /// A round lasts this long at least.
 const ROUND: Duration = Duration::from_millis(2);
 /// Packets of a round at least, and those after which the count begins anew.
@@ -46,8 +52,21 @@ const VERDICT_PACKETS_MAX: u64 = 20_000;
 /// Losses beyond the expected are unusual from so many standard deviations, and
 /// so many packets, on.
 const DEVIATIONS: f64 = 6.0;
+/// Where others use the path every loss counts, as it does for them.
+const DEVIATIONS_SHARED: f64 = 1.0;
 /// Reports of socket drops within this time belong to one event.
 const EVENT: Duration = Duration::from_millis(50);
+
+/// What the sender knows of the paths to the group.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// Group round-trip time now: as long, reports are about an earlier rate.
+    pub grtt: Duration,
+    /// The least round trip there was: what TCP has beside us.
+    pub least_trip: Duration,
+    /// A full packet in L2.
+    pub packet_bits: u64,
+}
 
 /// What one receiver reported since its last report.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +89,12 @@ pub struct RateControl {
     auto: bool,
     search: Search,
     observed: Observed,
-    packet_bits: u64,
+    link: Link,
     /// The most that the path carried for us when it was full.
     peak: u64,
+    peak_at: Time,
+    /// It carried less when it was full the last time: somebody else is on it.
+    shared: bool,
     /// Part of the packets that is lost whatever the rate.
     usual: f64,
     /// Reports until then are about packets sent at an earlier rate.
@@ -89,6 +111,8 @@ enum Search {
         most: u64,
         since: Time,
         back_in: Duration,
+        /// Bits a second that the rate grows by each second at least.
+        slope: f64,
     },
     Trying {
         before: Sample,
@@ -115,8 +139,14 @@ impl RateControl {
             auto: true,
             search: Search::Doubling,
             observed: Observed::default(),
-            packet_bits: 0,
+            link: Link {
+                grtt: GRTT_INITIAL,
+                least_trip: GRTT_INITIAL,
+                packet_bits: 0,
+            },
             peak: 0,
+            peak_at: Time::ZERO,
+            shared: false,
             usual: 0.0,
             hold_until: Time::ZERO,
             event_until: Time::ZERO,
@@ -133,14 +163,14 @@ impl RateControl {
         self.bps
     }
 
-    /// A receiver reported. `packet_bits` are those of a full packet in L2.
-    pub fn report(&mut self, now: Time, grtt: Duration, packet_bits: u64, report: &RateReport) {
+    /// A receiver reported.
+    pub fn report(&mut self, now: Time, link: &Link, report: &RateReport) {
         if !self.auto {
             return;
         }
-        self.packet_bits = packet_bits;
+        self.link = *link;
         if report.socket_dropped {
-            return self.overrun(now, grtt);
+            return self.overrun(now);
         }
         if now < self.hold_until {
             return;
@@ -152,44 +182,49 @@ impl RateControl {
             _ => ROUND_PACKETS,
         };
         let bps = self.bps;
-        let Some(sample) = self.observed.sample(packets, ROUND, packet_bits, bps) else {
+        let Some(sample) = self.observed.sample(packets, ROUND, link.packet_bits, bps) else {
             return;
         };
         match self.search.clone() {
             Search::Trying { before, bps, then } => {
-                self.judge(now, grtt, &sample, &before, bps, then);
+                self.judge(now, &sample, &before, bps, then);
             }
-            _ if self.is_unusual(&sample) => self.look_into(now, grtt, sample),
+            _ if self.is_unusual(&sample) => self.look_into(now, sample),
             Search::Near { .. } if sample.packets < NEAR_PACKETS => {}
             search => {
                 self.usual += (sample.loss - self.usual) / 16.0;
                 self.observed.clear();
                 if matches!(search, Search::Doubling) && self.is_used(&sample) {
                     self.set(bps.saturating_mul(2));
-                    self.hold_until = now + grtt + grtt / 2;
+                    self.hold_until = now + link.grtt + link.grtt / 2;
                 }
             }
         }
     }
 
     /// A socket was full: whoever reads it is too slow for this rate.
-    fn overrun(&mut self, now: Time, grtt: Duration) {
+    fn overrun(&mut self, now: Time) {
         if now < self.event_until {
             return;
         }
         let most = self.bps - self.bps / 4;
         self.set(self.bps / 2);
-        self.return_to(now, grtt, most);
+        self.return_to(now, most);
         self.event_until = now + EVENT;
-        self.renew(now, grtt);
+        self.renew(now);
     }
 
     /// Whether chance alone would hardly lose so many: it is the worst receiver's
     /// sample, and one is looked at many times a second.
     fn is_unusual(&self, sample: &Sample) -> bool {
         let expected = self.usual * sample.packets as f64;
-        let beyond = sample.loss * sample.packets as f64 - expected - DEVIATIONS;
-        beyond > 0.0 && beyond * beyond > DEVIATIONS * DEVIATIONS * expected
+        let deviations = if self.shared {
+            DEVIATIONS_SHARED
+        } else {
+            DEVIATIONS
+        };
+        let beyond = sample.loss * sample.packets as f64 - expected - deviations;
+        beyond > 0.0 && beyond * beyond > deviations * deviations * expected
     }
 
     /// Whether the lanes send about as much as they may: raising a rate that is
@@ -198,7 +233,12 @@ impl RateControl {
         sample.sent_bps >= self.bps - self.bps / 4
     }
 
-    fn look_into(&mut self, now: Time, grtt: Duration, before: Sample) {
+    fn look_into(&mut self, now: Time, before: Sample) {
+        if self.shared {
+            // TCP does not ask twice either, and would take what is freed meanwhile.
+            self.congested(now, &before);
+            return self.renew(now);
+        }
         let then = match self.search {
             Search::Near { most, .. } => Some(most),
             _ => None,
@@ -206,36 +246,22 @@ impl RateControl {
         let bps = self.bps;
         self.set((bps.min(before.sent_bps.max(1)) as f64 * CUT) as u64);
         self.search = Search::Trying { before, bps, then };
-        self.renew(now, grtt);
+        self.renew(now);
     }
 
     /// Decides what the losses before the cut were.
-    fn judge(
-        &mut self,
-        now: Time,
-        grtt: Duration,
-        after: &Sample,
-        before: &Sample,
-        bps: u64,
-        then: Option<u64>,
-    ) {
+    fn judge(&mut self, now: Time, after: &Sample, before: &Sample, bps: u64, then: Option<u64>) {
         let went_away = after.loss <= self.usual + (before.loss - self.usual) / 3.0;
         // Losses of the path's own leave what arrives in proportion to the rate.
         let kept = after.delivered_bps as f64 / before.delivered_bps.max(1) as f64;
         let carried = (kept - CUT).abs() > (1.0 - CUT) / 2.0;
         if went_away {
-            let mut most = before.delivered_bps;
-            self.peak = most.max(self.peak - self.peak / PEAK_FADES);
-            if most < self.peak - self.peak / 32 {
-                // The path has carried more for us: somebody else is on it.
-                most = (most as f64 * YIELD) as u64;
-            }
             self.usual = self.usual.min(after.loss);
-            self.return_to(now, grtt, most);
+            self.congested(now, before);
         } else if carried {
             self.usual = 0.0;
             self.set((after.delivered_bps as f64 * CUT) as u64);
-            self.return_to(now, grtt, after.delivered_bps);
+            self.return_to(now, after.delivered_bps);
         } else {
             let packets = (before.packets + after.packets) as f64;
             let lost = before.loss * before.packets as f64 + after.loss * after.packets as f64;
@@ -250,21 +276,46 @@ impl RateControl {
                         most: bps,
                         since: now - RETURN_MIN,
                         back_in: RETURN_MIN,
+                        slope: 0.0,
                     }
                 }
             }
         }
-        self.renew(now, grtt);
+        self.renew(now);
     }
 
-    fn return_to(&mut self, now: Time, grtt: Duration, most: u64) {
+    /// The path was full while it carried `sample`.
+    fn congested(&mut self, now: Time, sample: &Sample) {
+        let most = sample.delivered_bps;
+        let age = now.since(self.peak_at).min(PEAK_FADES);
+        let faded = self.peak as f64 * (1.0 - age.as_secs_f64() / PEAK_FADES.as_secs_f64());
+        self.peak = most.max(faded as u64);
+        self.peak_at = now;
+        self.shared = most < self.peak - self.peak / 32;
+        if self.shared {
+            let left = (most as f64 * YIELD) as u64;
+            self.set(left);
+            self.return_to(now, left);
+        } else {
+            self.return_to(now, most);
+        }
+    }
+
+    fn return_to(&mut self, now: Time, most: u64) {
         self.search = Search::Near {
             low: self.bps.min(most),
             most,
             since: now,
-            back_in: (grtt * RETURN_TRIPS)
+            back_in: (self.link.grtt * RETURN_TRIPS)
                 .max(RETURN_MIN)
                 .max(self.round_time(most)),
+            slope: match self.shared {
+                true => {
+                    let trip = self.link.least_trip.as_secs_f64();
+                    YIELDING_GROWTH * self.link.packet_bits as f64 / (trip * trip)
+                }
+                false => 0.0,
+            },
         };
     }
 
@@ -276,15 +327,15 @@ impl RateControl {
 
     /// How long the packets take that losses are counted over.
     fn round_time(&self, bps: u64) -> Duration {
-        let ns =
-            u128::from(NEAR_PACKETS * self.packet_bits) * 1_000_000_000 / u128::from(bps.max(1));
+        let ns = u128::from(NEAR_PACKETS * self.link.packet_bits) * 1_000_000_000
+            / u128::from(bps.max(1));
         Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
     }
 
     /// What is heard from now on is about another rate.
-    fn renew(&mut self, now: Time, grtt: Duration) {
+    fn renew(&mut self, now: Time) {
         self.observed.clear();
-        self.hold_until = now + grtt * 2 + ROUND;
+        self.hold_until = now + self.link.grtt * 2 + ROUND;
     }
 
     fn follow_curve(&mut self, now: Time) {
@@ -293,11 +344,14 @@ impl RateControl {
             most,
             since,
             back_in,
+            slope,
         } = self.search
         {
-            let x = now.since(since).as_secs_f64() / back_in.as_secs_f64() - 1.0;
+            let seconds = now.since(since).as_secs_f64();
+            let x = seconds / back_in.as_secs_f64() - 1.0;
             let depth = (most - low).max(most / 16) as f64;
-            self.set((most as f64 + depth * x * x * x) as u64);
+            let curve = most as f64 + depth * x * x * x;
+            self.set(curve.max(low as f64 + slope * seconds) as u64);
         }
     }
 

@@ -3,6 +3,11 @@ use crate::random::Random;
 
 const PACKET_BITS: u64 = 1_490 * 8;
 const GRTT: Duration = Duration::from_millis(1);
+const LINK: Link = Link {
+    grtt: GRTT,
+    least_trip: GRTT,
+    packet_bits: PACKET_BITS,
+};
 /// How often receivers report here.
 const STEP: Duration = Duration::from_micros(500);
 
@@ -103,7 +108,7 @@ fn run(rate: &mut RateControl, path: &mut Path, ms: u64, reads_bps: f64) -> (f64
             lost: gone,
             socket_dropped: false,
         };
-        rate.report(now, GRTT, PACKET_BITS, &report);
+        rate.report(now, &LINK, &report);
     }
     let seconds = ms as f64 / 2e3;
     let all = (received + lost) as f64;
@@ -186,8 +191,8 @@ fn a_full_socket_halves_the_rate_once() {
         lost: 0,
         socket_dropped: true,
     };
-    rate.report(Time::from_ns(1), GRTT, PACKET_BITS, &drop);
-    rate.report(Time::from_ns(2), GRTT, PACKET_BITS, &drop);
+    rate.report(Time::from_ns(1), &LINK, &drop);
+    rate.report(Time::from_ns(2), &LINK, &drop);
     assert_eq!(rate.bps(), 4_000_000_000);
 }
 
@@ -226,7 +231,7 @@ fn chance_does_not_lower_the_rate() {
                 lost,
                 socket_dropped: false,
             };
-            rate.report(now, GRTT, PACKET_BITS, &report);
+            rate.report(now, &LINK, &report);
             if now > Time::from_ns(500_000_000) {
                 lowest = lowest.min(rate.bps());
             }
