@@ -15,6 +15,7 @@ mod push;
 mod restrictions;
 mod session_object;
 mod site;
+mod tcp_flow;
 
 pub use images::Image;
 pub use noise::Noise;
@@ -23,6 +24,7 @@ pub use push::{Push, Pushed};
 pub use restrictions::{deny_reading_all, deny_uring};
 pub use session_object::{Offering, SessionObject};
 pub use site::Site;
+pub use tcp_flow::TcpFlow;
 
 use std::thread;
 use std::time::{Duration, Instant};
