@@ -1,11 +1,12 @@
 //! `compare`: whether one set of results is worse than another.
 
 use crate::BenchError;
+use crate::record::read;
 use crate::stats::{median, smaller_by_chance};
 use crate::table::{groups, spread};
 use linecast_net::command::units;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What to compare.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,6 +33,7 @@ const KEYS: &[&str] = &[
     "lanes",
     "receivers",
     "loss",
+    "loss_model",
     "size_bytes",
     "ceiling_percent",
 ];
@@ -74,6 +76,12 @@ struct Comparison {
     chance: f64,
 }
 
+impl Comparison {
+    fn is_regression(&self, limit: f64, alpha: f64) -> bool {
+        self.worse > limit && self.chance < alpha
+    }
+}
+
 /// Prints all rows; true if one of them is worse.
 ///
 /// A row is worse if its median is, by more than `--max-regress`, and if Mann
@@ -97,7 +105,7 @@ pub fn run(args: &Args) -> Result<bool, BenchError> {
     println!("|---|---|---|---|---|---|---|---|");
     let mut any = false;
     for row in &rows {
-        let regressed = row.worse > limit && row.chance < alpha;
+        let regressed = row.is_regression(limit, alpha);
         any |= regressed;
         println!(
             "| {} | {} | {} + {} | {} | {} | {:.1} % | {:.4} | {} |",
@@ -128,20 +136,6 @@ fn least_chance(row: &Comparison) -> f64 {
     let high: Vec<f64> = (0..row.before.len()).map(|i| 1e6 + i as f64).collect();
     let low: Vec<f64> = (0..row.after.len()).map(|i| i as f64).collect();
     smaller_by_chance(&high, &low)
-}
-
-fn read(path: &Path) -> Result<Vec<Value>, BenchError> {
-    let named =
-        |error: &dyn std::fmt::Display| BenchError::Usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(number, line)| {
-            serde_json::from_str(line)
-                .map_err(|error| named(&format!("line {}: {error}", number + 1)))
-        })
-        .collect()
 }
 
 fn comparisons(before: &[Value], after: &[Value]) -> Vec<Comparison> {
@@ -193,6 +187,9 @@ fn comparison(
         chance,
     })
 }
+
+#[cfg(test)]
+mod decision;
 
 #[cfg(test)]
 mod tests {

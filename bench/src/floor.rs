@@ -31,6 +31,8 @@ pub struct Floor {
     pub receiver_cpu_s: f64,
     /// CPU seconds of the sender.
     pub sender_cpu_s: f64,
+    /// The most memory that one receiver had resident, its mapped file included.
+    pub receiver_rss_bytes: Option<u64>,
     /// From the first packet to the end of the last receiver.
     pub total_ms: f64,
 }
@@ -71,13 +73,16 @@ pub fn run(lab: &Lab, load: &Load, directory: &Path, prefault: bool) -> Result<F
         results
     })?;
     let total_ms = started.elapsed().as_secs_f64() * 1e3;
+    let sender_cpu_s = usage::cpu_seconds() - cpu;
+    let peaks: Result<Vec<_>, _> = sinks.iter_mut().map(Sink::end).collect();
     for index in 0..results.len() {
         std::fs::remove_file(directory.join(format!("floor{index}")))?;
     }
     Ok(Floor {
         elapsed_ms: results.iter().map(|(elapsed, _)| *elapsed).collect(),
         receiver_cpu_s: results.iter().map(|(_, cpu)| cpu).sum(),
-        sender_cpu_s: usage::cpu_seconds() - cpu,
+        sender_cpu_s,
+        receiver_rss_bytes: peaks?.into_iter().max().flatten(),
         total_ms,
     })
 }
@@ -97,7 +102,7 @@ fn send(lab: &Lab, packet_bytes: usize, stop: &AtomicBool) -> Result<(), BenchEr
 
 /// A receiver in its namespace.
 struct Sink {
-    _process: Process,
+    process: Process,
     output: BufReader<ChildStdout>,
 }
 
@@ -106,7 +111,7 @@ impl Sink {
         let output = process.child().stdout.take();
         let output = output.ok_or_else(|| BenchError::Usage("a sink without output".into()))?;
         Ok(Sink {
-            _process: process,
+            process,
             output: BufReader::new(output),
         })
     }
@@ -115,6 +120,12 @@ impl Sink {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         Ok(line)
+    }
+
+    /// Waits for the end; the most memory that it had.
+    fn end(&mut self) -> Result<Option<u64>, BenchError> {
+        self.process.wait_for(LIMIT).map_err(lab_error)?;
+        Ok(self.process.peak_rss_bytes())
     }
 
     /// Milliseconds and CPU seconds.

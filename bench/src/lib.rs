@@ -3,9 +3,12 @@
 
 pub mod bare;
 pub mod compare;
+pub mod count;
 pub mod floor;
 pub mod pace;
+pub mod plot;
 pub mod push;
+pub mod readme;
 pub mod record;
 pub mod sink;
 mod sockets;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use linecast_bench::record::Records;
-use linecast_bench::{BenchError, compare, pace, push, sink, transmit};
+use linecast_bench::{BenchError, compare, count, pace, plot, push, readme, sink, transmit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,9 +27,16 @@ enum Bench {
     Pace(pace::Args),
     /// Whether results are worse than earlier ones; exit code 8 if they are
     Compare(compare::Args),
+    /// Draws results: bars of medians, with whiskers from the least to the most
+    Plot(plot::Args),
+    /// The README's table of pushes, from results
+    Readme(readme::Args),
     /// The floor's receiver, in its namespace
     #[command(hide = true)]
     Sink(sink::Args),
+    /// A fixed number of operations, to count their instructions
+    #[command(hide = true)]
+    Count(count::Args),
 }
 
 /// As in every command of linecast.
@@ -54,7 +61,10 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<bool, BenchError> {
     match &cli.command {
         Bench::Sink(args) => return sink::run(args).map(|()| true),
+        Bench::Count(args) => return count::run(args).map(|()| true),
         Bench::Compare(args) => return compare::run(args).map(|worse| !worse),
+        Bench::Plot(args) => return plot::run(args).map(|()| true),
+        Bench::Readme(args) => return readme::run(args).map(|()| true),
         _ => {}
     }
     linecast_lab::enter_unprivileged_if_needed()?;
@@ -64,7 +74,7 @@ fn run(cli: &Cli) -> Result<bool, BenchError> {
         Bench::Transmit(args) => transmit::run(args, &mut records),
         Bench::Pace(args) => pace::run(args, &mut records),
         Bench::Push(args) => push::run(args, &mut records),
-        Bench::Sink(_) | Bench::Compare(_) => Ok(()),
+        _ => Ok(()),
     }
     .map(|()| true)
 }

@@ -1,6 +1,8 @@
 //! `push`: whole pushes end to end, linecast and other tools in turn, with the
 //! floor of the same topology.
 
+mod loss;
+
 use crate::floor;
 use crate::record::Records;
 use crate::stats::{median, quantile};
@@ -9,6 +11,7 @@ use crate::{BenchError, lab_error};
 use linecast_lab::demo::{Demo, DemoImage, make_image, warm};
 use linecast_lab::{Lab, LabConfig, Loss, Peer, Staging, run_peer};
 use linecast_net::command::units;
+use loss::LossModel;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -31,10 +34,20 @@ pub struct Args {
     #[arg(long, default_value = "1,4,16", value_delimiter = ',', value_name = "N",
           value_parser = clap::value_parser!(u8).range(1..=200))]
     receivers: Vec<u8>,
-    /// Packets lost on the way to each receiver, independently; several by commas
+    /// Packets lost on the way to each receiver; several by commas
     #[arg(long, default_value = "0%,1%,5%,20%", value_delimiter = ',', value_name = "PERCENT",
           value_parser = units::percent_ppm)]
     loss: Vec<u32>,
+    /// How packets are lost: independent; shared (all receivers lose the same);
+    /// bursty (16 in a row at equal distances, each receiver in its own phase).
+    /// Several by commas
+    #[arg(
+        long,
+        default_value = "independent",
+        value_delimiter = ',',
+        value_name = "MODEL"
+    )]
+    loss_model: Vec<LossModel>,
     /// Size of the image
     #[arg(long, default_value = "256MiB", value_parser = units::size_bytes, value_name = "SIZE")]
     size: u64,
@@ -73,6 +86,7 @@ struct Pushed {
     tool: String,
     receivers: u8,
     loss: f64,
+    loss_model: LossModel,
     size_bytes: u64,
     /// Receivers that have exactly the image.
     completed: usize,
@@ -91,8 +105,13 @@ struct Pushed {
     /// One receiver's.
     receiver_cpu_s_per_gb: Option<f64>,
     expansion: Option<f64>,
+    /// Most anonymous memory, as the program itself reports it.
     sender_peak_bytes: Option<u64>,
     receiver_peak_bytes: Option<u64>,
+    /// Most resident memory, mapped files included, as the kernel keeps it.
+    sender_rss_bytes: Option<u64>,
+    /// The largest receiver's.
+    receiver_rss_bytes: Option<u64>,
 }
 
 /// Runs it.
@@ -103,19 +122,20 @@ struct Pushed {
 pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
     for repeat in 0..args.repeat {
         for &receivers in &args.receivers {
-            for &loss in &args.loss {
+            for (model, loss) in loss::grid(&args.loss_model, &args.loss) {
                 for tool in &args.tool {
                     eprintln!(
-                        "push: repeat {} of {}: {tool}, {receivers} receivers, loss {} %",
+                        "push: repeat {} of {}: {tool}, {receivers} receivers, loss {} % {model:?}",
                         repeat + 1,
                         args.repeat,
-                        f64::from(loss) / 1e4
+                        loss * 100.0
                     );
                     let cell = Cell {
                         args,
                         tool,
                         receivers,
-                        loss: f64::from(loss) / 1e6,
+                        loss,
+                        model,
                     };
                     records.add(&cell.measure()?)?;
                 }
@@ -132,6 +152,7 @@ struct Cell<'a> {
     tool: &'a str,
     receivers: u8,
     loss: f64,
+    model: LossModel,
 }
 
 impl Cell<'_> {
@@ -147,6 +168,7 @@ impl Cell<'_> {
         pushed.tool = self.tool.to_owned();
         pushed.receivers = self.receivers;
         pushed.loss = self.loss;
+        pushed.loss_model = self.model;
         pushed.size_bytes = self.args.size;
         pushed.whole_gbps = self.gbps(pushed.total_ms);
         Ok(pushed)
@@ -161,7 +183,7 @@ impl Cell<'_> {
     }
 
     fn loss(&self) -> Loss {
-        Loss::percent(self.loss * 100.0)
+        self.model.loss(self.loss)
     }
 
     fn linecast(&self) -> Result<Pushed, BenchError> {
@@ -203,6 +225,8 @@ impl Cell<'_> {
                 .into_iter()
                 .reduce(f64::max)
                 .map(|b| b as u64),
+            sender_rss_bytes: result.push_rss_bytes,
+            receiver_rss_bytes: result.receive_rss_bytes,
             ..self.completions(&elapsed)
         })
     }
@@ -220,6 +244,7 @@ impl Cell<'_> {
             total_ms: floor.total_ms,
             sender_cpu_s_per_gb: Some(self.per_gb(floor.sender_cpu_s)),
             receiver_cpu_s_per_gb: Some(self.per_gb(cpu)),
+            receiver_rss_bytes: floor.receiver_rss_bytes,
             ..self.completions(&floor.elapsed_ms)
         })
     }
@@ -236,6 +261,8 @@ impl Cell<'_> {
             total_ms: run.elapsed.as_secs_f64() * 1e3,
             sender_cpu_s_per_gb: Some(self.per_gb(run.sender_cpu_s)),
             receiver_cpu_s_per_gb: Some(self.per_gb(cpu)),
+            sender_rss_bytes: run.sender_rss_bytes,
+            receiver_rss_bytes: run.receiver_rss_bytes,
             ..Pushed::default()
         })
     }
@@ -270,7 +297,7 @@ impl Cell<'_> {
 
 fn print(records: &Records) {
     let table = Table {
-        keys: &["receivers", "loss", "tool"],
+        keys: &["receivers", "loss", "loss_model", "tool"],
         figures: &[
             ("completed", "complete", 0),
             ("goodput_gbps", "goodput Gbit/s", 2),
@@ -281,6 +308,8 @@ fn print(records: &Records) {
             ("expansion", "expansion", 4),
             ("sender_cpu_s_per_gb", "sender CPU s/GB", 2),
             ("receiver_cpu_s_per_gb", "receiver CPU s/GB", 2),
+            ("sender_rss_bytes", "sender RSS bytes", 0),
+            ("receiver_rss_bytes", "receiver RSS bytes", 0),
         ],
     };
     print!("{}", table.markdown(&records.lines));

@@ -1,5 +1,6 @@
 //! Results as JSON lines: what was measured, and on what.
 
+use crate::BenchError;
 use serde::Serialize;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -74,16 +75,49 @@ impl Records {
 
     /// A sentence about the machine, for tables.
     pub fn machine(&self) -> String {
-        let Common {
-            machine,
-            cores,
-            kernel,
-            revision,
-            command,
-            ..
-        } = &self.common;
-        format!("`{command}` at {revision}; {cores} cores ({machine}), Linux {kernel}")
+        let common = serde_json::to_value(&self.common).unwrap_or_default();
+        origin(&common)
     }
+}
+
+/// Reads the lines of a file of results.
+///
+/// # Errors
+/// The file cannot be read, or a line is no JSON.
+pub fn read(path: &Path) -> Result<Vec<Value>, BenchError> {
+    let named =
+        |error: &dyn std::fmt::Display| BenchError::Usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(number, line)| {
+            serde_json::from_str(line)
+                .map(complete)
+                .map_err(|error| named(&format!("line {}: {error}", number + 1)))
+        })
+        .collect()
+}
+
+/// Lines from before there was a choice say what there was.
+fn complete(mut line: Value) -> Value {
+    if line["bench"] == "push" && line["loss_model"].is_null() {
+        line["loss_model"] = "independent".into();
+    }
+    line
+}
+
+/// Where a line comes from: command, revision and machine.
+pub fn origin(line: &Value) -> String {
+    let text = |field: &str| line[field].as_str().unwrap_or("unknown");
+    format!(
+        "`{}` at {}; {} cores ({}), Linux {}",
+        text("command"),
+        text("revision"),
+        line["cores"],
+        text("machine"),
+        text("kernel")
+    )
 }
 
 impl Common {
@@ -127,4 +161,19 @@ fn revision() -> Option<String> {
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn old_lines_are_completed() {
+        let model = |line: Value| complete(line)["loss_model"].clone();
+        assert_eq!(model(json!({"bench": "push"})), "independent");
+        let shared = json!({"bench": "push", "loss_model": "shared"});
+        assert_eq!(model(shared), "shared");
+        assert!(model(json!({"bench": "pace"})).is_null());
+    }
 }

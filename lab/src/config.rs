@@ -10,7 +10,8 @@ pub struct LabConfig {
     pub receivers: usize,
     /// MTU of every link in bytes, 1280 to 65,535.
     pub mtu: u32,
-    /// Loss on each receiver's ingress, independent from receiver to receiver.
+    /// Loss on each receiver's ingress, independent from receiver to receiver;
+    /// [`Loss::Shared`] is put where the sender's packets enter the switch.
     pub loss: Loss,
     /// Loss on the sender's ingress: feedback that never arrives.
     pub feedback_loss: Loss,
@@ -68,7 +69,7 @@ impl LabConfig {
             );
         }
         self.loss.check()?;
-        self.feedback_loss.check()
+        self.feedback_loss.check_alone()
     }
 }
 
@@ -90,6 +91,12 @@ pub enum Loss {
     /// index, so receivers lose different packets. Payloads under four bytes
     /// always pass.
     Hash { seed: u32, fraction: f64 },
+    /// `packets` in a row are dropped at equal distances that make up the
+    /// fraction. Each receiver has a phase of its own.
+    Bursts { fraction: f64, packets: u32 },
+    /// Random loss that all receivers have in common: only for
+    /// [`LabConfig::loss`].
+    Shared { fraction: f64 },
 }
 
 impl Loss {
@@ -107,14 +114,20 @@ impl Loss {
     pub fn is_none(self) -> bool {
         match self {
             Self::None => true,
-            Self::Random { fraction } | Self::Hash { fraction, .. } => fraction == 0.0,
+            Self::Random { fraction }
+            | Self::Hash { fraction, .. }
+            | Self::Bursts { fraction, .. }
+            | Self::Shared { fraction } => fraction == 0.0,
             Self::EveryNth(_) => false,
         }
     }
 
     pub(crate) fn check(self) -> Result<(), LabError> {
         match self {
-            Self::Random { fraction } | Self::Hash { fraction, .. }
+            Self::Random { fraction }
+            | Self::Hash { fraction, .. }
+            | Self::Bursts { fraction, .. }
+            | Self::Shared { fraction }
                 if !(0.0..=1.0).contains(&fraction) =>
             {
                 Err(LabError::Config {
@@ -128,8 +141,25 @@ impl Loss {
                 allowed: "at least 1".to_owned(),
                 got: "0".to_owned(),
             }),
+            Self::Bursts { packets: 0, .. } => Err(LabError::Config {
+                what: "the packets of a burst",
+                allowed: "at least 1".to_owned(),
+                got: "0".to_owned(),
+            }),
             _ => Ok(()),
         }
+    }
+
+    /// The same for one node, which can share loss with nobody.
+    pub(crate) fn check_alone(self) -> Result<(), LabError> {
+        if let Self::Shared { .. } = self {
+            return Err(LabError::Config {
+                what: "the loss of one node",
+                allowed: "any but shared loss".to_owned(),
+                got: "shared loss".to_owned(),
+            });
+        }
+        self.check()
     }
 }
 

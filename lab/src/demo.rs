@@ -85,6 +85,10 @@ pub struct DemoResult {
     pub dropped: u64,
     /// How long the lab took to come up.
     pub lab_up: Duration,
+    /// The most memory that the push had resident, the mapped image included.
+    pub push_rss_bytes: Option<u64>,
+    /// The same of the largest receiver.
+    pub receive_rss_bytes: Option<u64>,
 }
 
 impl Demo {
@@ -175,7 +179,8 @@ impl Demo {
                 output,
             });
         }
-        let (push_exit, push_report) = self.push(&lab, work.path(), &image, &manifest)?;
+        let (push_exit, push_report, push_rss_bytes) =
+            self.push(&lab, work.path(), &image, &manifest)?;
         let sha256 = sha256(&image)?;
         let mut result = DemoResult {
             push_report,
@@ -186,10 +191,14 @@ impl Demo {
             sha256,
             dropped: 0,
             lab_up,
+            push_rss_bytes,
+            receive_rss_bytes: None,
         };
         for (i, mut running) in receivers.into_iter().enumerate() {
             let exit = running.process.wait_for(RECEIVERS_END);
             result.receive_exits.push(exit.map_or(255, code));
+            let peak = running.process.peak_rss_bytes();
+            result.receive_rss_bytes = result.receive_rss_bytes.max(peak);
             result.receive_reports.push(last_line(&running.output)?);
             result.identical += usize::from(running.holds(&result.sha256)?);
             if !self.loss.is_none() {
@@ -247,14 +256,16 @@ impl Demo {
         dir: &Path,
         image: &Path,
         manifest: &Path,
-    ) -> Result<(u8, String), LabError> {
+    ) -> Result<(u8, String, Option<u64>), LabError> {
         let output = dir.join("push.json");
         let mut command = lab.sender().command(&self.program);
         command
             .args(self.push_arguments(image, manifest))
             .stdout(create(&output)?);
-        let exit = lab.sender().spawn(&mut command)?.wait_for(PUSH_MAX)?;
-        Ok((code(exit), last_line(&output)?))
+        let mut process = lab.sender().spawn(&mut command)?;
+        let exit = process.wait_for(PUSH_MAX)?;
+        let report = last_line(&output)?;
+        Ok((code(exit), report, process.peak_rss_bytes()))
     }
 }
 

@@ -21,9 +21,19 @@ pub struct LossCount {
 /// The call of `nft` that gives the node this loss, and its input. Rules are
 /// replaced in one transaction and the counters go on.
 pub(crate) fn rules(node: &Node, loss: Loss, index: u32) -> Result<(Command, String), LabError> {
+    rules_at(node, node.interface, loss, index)
+}
+
+/// The same for any interface of the node: a port of the switch.
+pub(crate) fn rules_at(
+    node: &Node,
+    interface: &str,
+    loss: Loss,
+    index: u32,
+) -> Result<(Command, String), LabError> {
     let mut command = node.command(tools::find("nft")?);
     command.args(["-f", "-"]);
-    Ok((command, script(node.interface, loss, index)))
+    Ok((command, script(interface, loss, index)))
 }
 
 /// Reads the counters back.
@@ -60,7 +70,7 @@ fn condition(loss: Loss, index: u32) -> Option<String> {
     }
     Some(match loss {
         Loss::None => return None,
-        Loss::Random { fraction } => {
+        Loss::Random { fraction } | Loss::Shared { fraction } => {
             let share = share(fraction);
             if share == SHARES {
                 String::new()
@@ -77,7 +87,20 @@ fn condition(loss: Loss, index: u32) -> Option<String> {
             // The transport header of UDP has 64 bits; 32 bits of payload follow.
             format!("jhash @th,64,32 mod {SHARES} seed 0x{seed:08x} < {share}")
         }
+        Loss::Bursts { fraction, packets } => bursts(fraction, packets, index),
     })
+}
+
+/// `packets` of so many in a row, from a place that the index chooses.
+fn bursts(fraction: f64, packets: u32, index: u32) -> String {
+    // Saturates: a distance of four thousand million packets is no loss.
+    let distance = (f64::from(packets) / fraction).round() as u32;
+    if distance <= packets {
+        return String::new();
+    }
+    let first = index.wrapping_mul(SEED_STEP) % (distance - packets);
+    let last = first + packets - 1;
+    format!("numgen inc mod {distance} {first}-{last}")
 }
 
 /// A fraction in whole shares of [`SHARES`].
@@ -135,6 +158,21 @@ mod tests {
         );
         assert_eq!(condition(Loss::Random { fraction: 1.0 }, 0).unwrap(), "");
         assert_eq!(condition(Loss::percent(0.0), 0), None);
+    }
+
+    #[test]
+    fn bursts_make_up_the_fraction_in_phases_of_their_own() {
+        let loss = |fraction| Loss::Bursts {
+            fraction,
+            packets: 16,
+        };
+        assert_eq!(
+            condition(loss(0.01), 0).unwrap(),
+            "numgen inc mod 1600 0-15"
+        );
+        assert_ne!(condition(loss(0.01), 1), condition(loss(0.01), 2));
+        assert_eq!(condition(loss(1.0), 0).unwrap(), "");
+        assert_eq!(condition(loss(0.0), 0), None);
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub struct PeerRun {
     pub sender_cpu_s: f64,
     /// CPU seconds of all receivers.
     pub receiver_cpu_s: f64,
+    /// The most memory that the sending command had resident.
+    pub sender_rss_bytes: Option<u64>,
+    /// The same of the largest receiver.
+    pub receiver_rss_bytes: Option<u64>,
 }
 
 impl PeerRun {
@@ -99,7 +103,9 @@ pub fn run_peer(
         sent => sent,
     };
     let elapsed = started.elapsed();
-    drop(receivers);
+    for receiver in &mut receivers {
+        receiver.kill()?;
+    }
     let receiver_cpu_s = sys::children_cpu_seconds() - cpu_before - sender_cpu_s;
     let (timed_out, exit_code) = match end {
         Ok(status) => (false, status.code()),
@@ -118,6 +124,8 @@ pub fn run_peer(
         command: tools::show(&command),
         sender_cpu_s,
         receiver_cpu_s,
+        sender_rss_bytes: sending.peak_rss_bytes(),
+        receiver_rss_bytes: receivers.iter().filter_map(Process::peak_rss_bytes).max(),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::sys;
 pub struct Process {
     child: Child,
     name: String,
+    peak_rss_bytes: Option<u64>,
 }
 
 impl Process {
@@ -24,12 +25,22 @@ impl Process {
     pub(crate) fn start(command: &mut Command) -> Result<Self, LabError> {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(LabError::io("start", &name))?;
-        Ok(Self { child, name })
+        Ok(Self {
+            child,
+            name,
+            peak_rss_bytes: None,
+        })
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory that the child had resident, mapped files included; known
+    /// when it has been waited for or killed.
+    pub fn peak_rss_bytes(&self) -> Option<u64> {
+        self.peak_rss_bytes
     }
 
     /// The child itself, for its pipes.
@@ -46,6 +57,7 @@ impl Process {
     pub fn kill(&mut self) -> Result<ExitStatus, LabError> {
         // Killing a child that has ended is no failure.
         let _ = self.child.kill();
+        self.note_memory(true);
         self.child
             .wait()
             .map_err(LabError::io("wait for", &self.name))
@@ -53,9 +65,17 @@ impl Process {
 
     /// The exit status if the child has ended.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>, LabError> {
+        self.note_memory(false);
         self.child
             .try_wait()
             .map_err(LabError::io("wait for", &self.name))
+    }
+
+    /// Before the child is collected, which takes its figures away.
+    fn note_memory(&mut self, block: bool) {
+        if self.peak_rss_bytes.is_none() {
+            self.peak_rss_bytes = sys::peak_rss_bytes(self.child.id(), block);
+        }
     }
 
     /// Waits for the child to end, for so long; then kills it and fails with
@@ -107,6 +127,18 @@ const POLL_EVERY: Duration = Duration::from_millis(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_of_a_child_is_known_when_it_has_ended() {
+        let mut command = Command::new("/bin/sh");
+        // A variable of 32 MiB.
+        command.args(["-c", "x=$(head -c 33554432 /dev/zero | tr '\\0' x)"]);
+        let mut process = Process::start(&mut command).unwrap();
+        assert_eq!(process.peak_rss_bytes(), None);
+        process.wait_for(Duration::from_secs(60)).unwrap();
+        let peak = process.peak_rss_bytes().unwrap();
+        assert!((32 << 20..1 << 30).contains(&peak), "{peak}");
+    }
 
     #[test]
     fn an_overdue_child_is_killed() {

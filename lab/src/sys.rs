@@ -43,6 +43,34 @@ pub(crate) fn children_cpu_seconds() -> f64 {
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
+/// The most memory that a child had resident, in bytes, once it has ended; the
+/// child stays to be waited for. `None` if it runs still and `block` is false.
+///
+/// It counts pages of mapped files, and what the child had between fork and
+/// exec: the anonymous memory of this process (getrusage(2), `ru_maxrss`).
+pub(crate) fn peak_rss_bytes(pid: u32, block: bool) -> Option<u64> {
+    let hang = if block { 0 } else { libc::WNOHANG };
+    // SAFETY: `siginfo_t` is plain C data, for which all zeros is a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `rusage` is plain C data, for which all zeros is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live, writable values of the types that
+    // waitid(2) names; libc's function lacks the kernel's fifth argument.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PID,
+            pid,
+            &mut info,
+            libc::WEXITED | libc::WNOWAIT | hang,
+            &mut usage,
+        )
+    };
+    // With nothing to tell, all of `info` stays zero.
+    let ended = result == 0 && info.si_signo == libc::SIGCHLD;
+    ended.then(|| usage.ru_maxrss as u64 * 1024)
+}
+
 /// The parent's process id (getppid(2)). Async-signal-safe.
 pub(crate) fn parent() -> u32 {
     std::os::unix::process::parent_id()

@@ -64,7 +64,8 @@ impl Lab {
         &self.config
     }
 
-    /// Changes a receiver's loss now; trains are cut where it needs that.
+    /// Changes a receiver's loss now; trains are cut where it needs that. Loss
+    /// that is shared stays as it was built.
     pub fn set_loss(&self, receiver: usize, loss: Loss) -> Result<(), LabError> {
         let cut = self.config.cut_trains == CutTrains::Always;
         self.apply_loss(self.receiver(receiver), loss, hash_index(receiver), cut)
@@ -75,9 +76,13 @@ impl Lab {
         self.apply_loss(self.sender(), loss, FEEDBACK_HASH_INDEX, false)
     }
 
-    /// What a receiver's loss rules have counted.
+    /// What a receiver's loss rules have counted; loss that is shared counts
+    /// for each of them.
     pub fn loss_count(&self, receiver: usize) -> Result<LossCount, LabError> {
-        loss::count(self.receiver(receiver))
+        match self.config.loss {
+            Loss::Shared { .. } => loss::count(&self.nodes.switch),
+            _ => loss::count(self.receiver(receiver)),
+        }
     }
 
     /// What the sender's loss rules have counted.
@@ -131,7 +136,7 @@ impl Lab {
     }
 
     fn apply_loss(&self, node: &Node, loss: Loss, index: u32, cut: bool) -> Result<(), LabError> {
-        loss.check()?;
+        loss.check_alone()?;
         // Cut before the loss begins, stop cutting after it has ended.
         if !loss.is_none() {
             self.cut_trains(node, true)?;
@@ -275,13 +280,20 @@ fn address_lines(batch: &mut String, interface: &str, plan: &NodePlan, ipv6: boo
 /// Loss, cutting and caps that the configuration asks for.
 fn impair(config: &LabConfig, nodes: &Nodes) -> Result<(), LabError> {
     let mut calls = Vec::new();
+    let own = match config.loss {
+        Loss::Shared { .. } => Loss::None,
+        loss => loss,
+    };
     for (index, node) in nodes.receivers.iter().enumerate() {
-        if !config.loss.is_none() || config.cut_trains == CutTrains::Always {
+        if !own.is_none() || config.cut_trains == CutTrains::Always {
             calls.push((segmentation(&nodes.switch, node, false)?, String::new()));
         }
-        if !config.loss.is_none() {
-            calls.push(loss::rules(node, config.loss, hash_index(index))?);
+        if !own.is_none() {
+            calls.push(loss::rules(node, own, hash_index(index))?);
         }
+    }
+    if let Loss::Shared { .. } = config.loss {
+        calls.extend(share_loss(config.loss, nodes)?);
     }
     if !config.feedback_loss.is_none() {
         calls.push((
@@ -302,6 +314,16 @@ fn impair(config: &LabConfig, nodes: &Nodes) -> Result<(), LabError> {
         )?);
     }
     tools::run_all(calls)
+}
+
+/// Loss where the sender's packets enter the switch; trains are cut before that,
+/// by the sender's own kernel.
+fn share_loss(loss: Loss, nodes: &Nodes) -> Result<[(Command, String); 2], LabError> {
+    let sender = &nodes.sender;
+    let mut cut = sender.command(tools::find("ethtool")?);
+    cut.args(["-K", sender.interface, "tx-udp-segmentation", "off"]);
+    let rules = loss::rules_at(&nodes.switch, &sender.port, loss, 0)?;
+    Ok([(cut, String::new()), rules])
 }
 
 /// Whether trains may leave the switch whole towards this node.

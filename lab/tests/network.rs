@@ -108,6 +108,41 @@ fn ten_percent_loss_is_ten_percent_of_the_packets() {
 
 #[test]
 #[ignore = "needs root"]
+fn shared_loss_is_the_same_everywhere() {
+    let lab = Lab::up(LabConfig {
+        receivers: 2,
+        loss: Loss::Shared { fraction: 0.1 },
+        ..config()
+    })
+    .unwrap();
+    let lost = blast(&lab, 20_000);
+    assert_eq!(lost[0], lost[1]);
+    assert!(lost[0].len().abs_diff(2_000) < 255, "{}", lost[0].len());
+    let count = lab.loss_count(1).unwrap();
+    assert_eq!((count.seen, count.dropped), (20_000, lost[1].len() as u64));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn bursts_are_lost_whole_and_each_receiver_has_its_own() {
+    let lab = Lab::up(LabConfig {
+        receivers: 2,
+        loss: Loss::Bursts {
+            fraction: 0.1,
+            packets: 16,
+        },
+        ..config()
+    })
+    .unwrap();
+    let lost = blast(&lab, 1600);
+    let first: Vec<u32> = (0..1600).filter(|n| n % 160 < 16).collect();
+    assert_eq!(lost[0], first);
+    assert_eq!(lost[1].len(), 160);
+    assert!(lost[1].iter().all(|n| !first.contains(n)));
+}
+
+#[test]
+#[ignore = "needs root"]
 fn exact_losses_are_exact_and_can_change() {
     let lab = Lab::up(config()).unwrap();
     assert_eq!(blast(&lab, 1000)[0], NONE);
