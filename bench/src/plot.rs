@@ -123,7 +123,7 @@ impl Plot {
             Series {
                 bars: bars.collect(),
                 name: match self.series {
-                    "lanes" => format!("{} lanes", name[0]),
+                    "lanes" => lanes(&name[0]),
                     _ => name[0].clone(),
                 },
             }
@@ -155,6 +155,10 @@ fn text(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn lanes(count: &str) -> String {
+    format!("{count} lane{}", if count == "1" { "" } else { "s" })
+}
+
 /// What stands below a group of bars, a line for each field.
 fn label(key: &str, line: &Value) -> Option<String> {
     let value = &line[key];
@@ -162,7 +166,7 @@ fn label(key: &str, line: &Value) -> Option<String> {
     Some(match key {
         "receivers" => format!("{value} rx"),
         "loss" => format!("{} % loss", number? * 100.0),
-        "lanes" => format!("{value} lanes"),
+        "lanes" => lanes(&text(value)),
         "ceiling_percent" => format!("{} %", number?),
         "size_bytes" if number? >= MIB => format!("{} MiB", number? / MIB),
         "size_bytes" => format!("{value} bytes"),
@@ -218,6 +222,6 @@ mod tests {
             .filter_map(|plot| plot.chart(&lines))
             .flat_map(|chart| chart.groups)
             .collect();
-        assert_eq!(labels, [vec!["1448 bytes", "1 lanes"], vec!["97 %"]]);
+        assert_eq!(labels, [vec!["1448 bytes", "1 lane"], vec!["97 %"]]);
     }
 }

@@ -96,13 +96,13 @@ fn row(load: &[&Value]) -> Option<String> {
         .min_by(|a, b| slowness(a).total_cmp(&slowness(b)))?;
     let dash = || "–".to_owned();
     let shown = |ratio: Option<f64>| ratio.map_or_else(dash, |ratio| format!("{ratio:.2}"));
-    let tried = load
-        .iter()
-        .filter(|line| line["tool"] == "linecast")
-        .count();
-    let n = match tried - own.len() {
-        0 => tried.to_string(),
+    let n = match failed(load, "linecast") {
+        0 => own.len().to_string(),
         failed => format!("{} ({failed} failed)", own.len()),
+    };
+    let peer = match failed(load, fastest) {
+        0 => (*fastest).to_owned(),
+        failed => format!("{fastest}, {failed} failed"),
     };
     let model = match first["loss_model"].as_str() {
         Some(model) if model != "independent" => format!(", {model}"),
@@ -116,9 +116,16 @@ fn row(load: &[&Value]) -> Option<String> {
         spread(&figures(load, "linecast", "goodput_gbps"), 2),
         shown(ratio("floor", "goodput_gbps")),
         spread(&own, 2),
-        ratio(fastest, "whole_gbps").map_or_else(dash, |ratio| format!("{ratio:.2} ({fastest})")),
+        ratio(fastest, "whole_gbps").map_or_else(dash, |ratio| format!("{ratio:.2} ({peer})")),
         shown(ratio("uftp", "sender_cpu_s_per_gb")),
     ))
+}
+
+/// Repeats that left a receiver without the image.
+fn failed(load: &[&Value], tool: &str) -> usize {
+    load.iter()
+        .filter(|line| line["tool"] == tool && line["completed"] != line["receivers"])
+        .count()
 }
 
 /// Of the repeats in which every receiver had the image at the end.
@@ -182,10 +189,12 @@ mod tests {
         let lines = [
             push("linecast", 4, Some(2.0), 1.0, 3.0),
             push("linecast", 3, Some(9.0), 9.0, 3.0),
+            push("udpcast", 4, None, 0.5, 2.0),
+            push("udpcast", 0, None, 0.1, 2.0),
         ];
         let text = table(&lines).unwrap();
         assert!(
-            text.contains("| 1 (1 failed) | 2.00 | – | 1.00 | – | – |"),
+            text.contains("| 1 (1 failed) | 2.00 | – | 1.00 | 2.00 (udpcast, 1 failed) | – |"),
             "{text}"
         );
         assert!(table(&lines[1..]).is_err());

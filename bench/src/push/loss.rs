@@ -15,7 +15,7 @@ pub(super) enum LossModel {
     Independent,
     /// At the sender's port, at random.
     Shared,
-    /// At each receiver's port, [`BURST_PACKETS`] in a row, periodically.
+    /// At each receiver's port, 16 in a row, periodically.
     Bursty,
 }
 
