@@ -357,7 +357,7 @@ impl Stage<'_> {
                 ipv6: self.config.group.is_ipv6(),
             });
         }
-        let (image_changed, lane_failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (image_changed, failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues)?;
         let session = SessionLoop {
             sender,
@@ -370,7 +370,7 @@ impl Stage<'_> {
             lanes: self.config.lanes,
             interrupted: self.interrupted,
             image_changed: &image_changed,
-            lane_failed: &lane_failed,
+            failed: &failed,
         };
         self.sockets
             .feedback
@@ -386,16 +386,18 @@ impl Stage<'_> {
             observe(sender, totals);
         };
         let (session, encoded, lanes) = thread::scope(|scope| {
+            let failed = &failed;
             let encoder = named("encoder").spawn_scoped(scope, || {
+                let _alarm = Alarm(failed);
                 let result = encoder.run();
                 image_changed.store(result.is_err(), Relaxed);
                 result
             });
-            let lane_failed = &lane_failed;
             let lanes = parts.into_iter().map(|parts| {
                 named(&format!("lane-{}", parts.lane)).spawn_scoped(scope, move || {
+                    let _alarm = Alarm(failed);
                     let result = lane::run_pinned(parts);
-                    lane_failed.fetch_or(result.is_err(), Relaxed);
+                    failed.fetch_or(result.is_err(), Relaxed);
                     result
                 })
             });
@@ -420,6 +422,16 @@ impl Stage<'_> {
     }
 }
 
+/// Raises a flag when its thread panics: the session must end, or the push would
+/// wait for ever for what that thread no longer does.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(thread::panicking(), Relaxed);
+    }
+}
+
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
@@ -430,4 +442,24 @@ fn join<T>(
 ) -> Result<T, PushError> {
     let thread = thread.map_err(|source| PushError::Spawn { name, source })?;
     thread.join().map_err(|_| PushError::Panicked(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_raises_the_alarm_and_one_that_ends_does_not() {
+        let raised = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let ends = scope.spawn(|| _ = Alarm(&raised));
+            assert!(ends.join().is_ok() && !raised.load(Relaxed));
+            let panics = scope.spawn(|| {
+                let _alarm = Alarm(&raised);
+                std::panic::resume_unwind(Box::new("as a bug would"));
+            });
+            assert!(panics.join().is_err());
+        });
+        assert!(raised.load(Relaxed));
+    }
 }

@@ -44,8 +44,8 @@ pub(crate) struct SessionLoop<'a> {
     pub interrupted: &'a AtomicBool,
     /// Raised by the encoder when the image is not what it was.
     pub image_changed: &'a AtomicBool,
-    /// Raised by a lane that cannot send any more.
-    pub lane_failed: &'a AtomicBool,
+    /// Raised by a lane that cannot send any more, and by a thread that panics.
+    pub failed: &'a AtomicBool,
 }
 
 /// What went out, for the report.
@@ -129,7 +129,7 @@ impl SessionLoop<'_> {
     fn take_signals(&mut self) {
         if self.image_changed.load(Relaxed) {
             self.sender.end_early(now(), EndReason::ImageChanged);
-        } else if self.interrupted.load(Relaxed) || self.lane_failed.load(Relaxed) {
+        } else if self.interrupted.load(Relaxed) || self.failed.load(Relaxed) {
             self.sender.end_early(now(), EndReason::Interrupted);
         }
     }
@@ -139,7 +139,7 @@ impl SessionLoop<'_> {
             let Some(order) = self.sender.poll_order() else {
                 break;
             };
-            // The encoder hangs up only after it has raised `image_changed`.
+            // The encoder hangs up only when it ends the session.
             let _ = self.orders.try_send(order);
         }
     }
