@@ -7,11 +7,16 @@ use crate::time::{Duration, Time};
 /// How long a peak counts before the estimate may fall.
 const PEAK_HOLD: Duration = Duration::from_millis(500);
 
+/// The least round trip is that of the last one to two of these.
+const LEAST_HOLD: Duration = Duration::from_millis(250);
+
 /// Follows the greatest round trip of the group.
 #[derive(Debug)]
 pub struct GrttEstimate {
     current: Duration,
-    least: Duration,
+    /// Of the time before this, and of this.
+    least: [Duration; 2],
+    least_until: Time,
     peak: Duration,
     peak_until: Time,
     measured: bool,
@@ -21,7 +26,8 @@ impl Default for GrttEstimate {
     fn default() -> Self {
         GrttEstimate {
             current: GRTT_INITIAL,
-            least: GRTT_MAX,
+            least: [GRTT_MAX; 2],
+            least_until: Time::ZERO,
             peak: Duration::ZERO,
             peak_until: Time::ZERO,
             measured: false,
@@ -33,7 +39,11 @@ impl GrttEstimate {
     /// Takes one receiver's round trip.
     pub fn sample(&mut self, now: Time, round_trip: Duration) {
         let sample = round_trip.clamp(GRTT_MIN, GRTT_MAX);
-        self.least = self.least.min(sample);
+        if now >= self.least_until {
+            self.least = [self.least[1], GRTT_MAX];
+            self.least_until = now + LEAST_HOLD;
+        }
+        self.least[1] = self.least[1].min(sample);
         if !self.measured {
             self.measured = true;
             (self.current, self.peak, self.peak_until) = (sample, sample, now + PEAK_HOLD);
@@ -56,10 +66,10 @@ impl GrttEstimate {
         self.measured
     }
 
-    /// The least that anybody ever measured: the path's own, without what waits
-    /// in queues.
+    /// The least that anybody measured lately: the path's own, with the queues
+    /// that stand there, without what a busy receiver adds.
     pub fn least(&self) -> Duration {
-        self.least.min(self.current)
+        self.least[0].min(self.least[1]).min(self.current)
     }
 
     /// The value that goes into every header.

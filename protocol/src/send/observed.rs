@@ -15,6 +15,15 @@ pub(super) struct Sample {
     /// What was sent and what arrived, in bits of L2 a second.
     pub sent_bps: u64,
     pub delivered_bps: u64,
+    /// What might have been sent, in the mean.
+    pub allowed_bps: u64,
+}
+
+impl Sample {
+    /// Whether about as much was sent as the rate allowed.
+    pub(super) fn is_of_rate(&self) -> bool {
+        self.sent_bps >= self.allowed_bps - self.allowed_bps / 8
+    }
 }
 
 /// Reports by receiver. In a small group the worst receiver counts; in a large
@@ -31,24 +40,26 @@ struct Member {
     last: Time,
     received: u64,
     lost: u64,
+    /// Rate × time, in bits.
+    allowed: f64,
 }
 
 impl Observed {
-    /// Adds a report. A receiver's first one is about packets from before and
+    /// Adds a report, while the rate is `bps`. A receiver's first one is about packets from before and
     /// only starts its clock, except in a large group.
-    pub(super) fn add(&mut self, now: Time, report: &RateReport) {
+    pub(super) fn add(&mut self, now: Time, report: &RateReport, bps: u64) {
         let large = report.member >= WINDOWED_GROUP_MAX;
         if large || self.members.len() > WINDOWED_GROUP_MAX {
             if self.all.received + self.all.lost == 0 {
-                self.all.first = now;
+                (self.all.first, self.all.last) = (now, now);
             }
-            self.all.add(now, report);
+            self.all.add(now, report, bps);
         }
         if self.members.len() <= report.member {
             self.members.resize(report.member + 1, None);
         }
         match &mut self.members[report.member] {
-            Some(member) => member.add(now, report),
+            Some(member) => member.add(now, report, bps),
             empty => {
                 *empty = Some(Member {
                     first: now,
@@ -72,6 +83,7 @@ impl Observed {
             let sample = self.all.sample(packets, time, packet_bits)?;
             return Some(Sample {
                 sent_bps: nominal_bps,
+                allowed_bps: nominal_bps,
                 delivered_bps: (nominal_bps as f64 * (1.0 - sample.loss)) as u64,
                 ..sample
             });
@@ -90,7 +102,8 @@ impl Observed {
 }
 
 impl Member {
-    fn add(&mut self, now: Time, report: &RateReport) {
+    fn add(&mut self, now: Time, report: &RateReport, bps: u64) {
+        self.allowed += bps as f64 * now.since(self.last).as_secs_f64();
         self.last = now;
         self.received += report.received;
         self.lost += report.lost;
@@ -111,6 +124,7 @@ impl Member {
             packets: all,
             sent_bps: bps(all),
             delivered_bps: bps(self.received),
+            allowed_bps: (self.allowed / span.as_secs_f64()) as u64,
         })
     }
 }

@@ -25,20 +25,36 @@ use super::observed::{Observed, Sample};
 use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
 
-const START_BPS: u64 = 1_000_000_000;
+const START_BPS: u64 = 250_000_000;
 const FLOOR_BPS: u64 = 10_000_000;
 const CEILING_BPS: u64 = 100_000_000_000;
 /// What is left of the rate while losses are looked into.
 const CUT: f64 = 0.85;
+/// Losses from which more than that is cut at once.
+const HEAVY: f64 = 0.3;
 /// From a cut until the old rate is reached again: so many round trips, as a TCP
 /// flow of some hundred packets takes, and so long at least.
 const RETURN_TRIPS: u32 = 50;
 const RETURN_MIN: Duration = Duration::from_millis(50);
+/// A path that carries less than this part of what it carried before is taken for
+/// shared with others, until it was seen to carry as much again so many times.
+const SAME: f64 = 0.95;
+const SHARED_MAX: u32 = 8;
+/// Part of what a path carried that it is used to for a while: its queue stays
+/// empty, and others find room to begin in.
+const HEADROOM: f64 = 0.985;
 /// What is left of the rate after a loss where others use the path, too, and
 /// packets more each round trip from then on: as TCP has it (RFC 5681 §3.1), and
 /// a little less because a report tells of losses together.
 const YIELD: f64 = 0.5;
 const YIELDING_GROWTH: f64 = 0.9;
+/// Round trips longer than this, and than the queue of a cheap switch makes them,
+/// are a busy machine's, which does not slow TCP down in the same way.
+const TRIP_MAX_S: f64 = 1e-3;
+const QUEUE_BITS: f64 = 128.0 * 1024.0 * 8.0;
+/// Part of what the path carried that it grows by, at most, until it is known
+/// whether that was too much.
+const OVERSHOOT: f64 = 0.15;
 /// The most that was ever carried is forgotten over this time.
 const PEAK_FADES: Duration = Duration::from_secs(30);
 /// A round lasts this long at least.
@@ -52,6 +68,9 @@ const VERDICT_PACKETS_MAX: u64 = 20_000;
 /// Losses beyond the expected are unusual from so many standard deviations, and
 /// so many packets, on.
 const DEVIATIONS: f64 = 6.0;
+/// On a path that is usually cleaner than this, with its limit known, fewer will do.
+const CLEAN: f64 = 1e-4;
+const DEVIATIONS_CLEAN: f64 = 3.0;
 /// Where others use the path every loss counts, as it does for them.
 const DEVIATIONS_SHARED: f64 = 1.0;
 /// Reports of socket drops within this time belong to one event.
@@ -93,8 +112,8 @@ pub struct RateControl {
     /// The most that the path carried for us when it was full.
     peak: u64,
     peak_at: Time,
-    /// It carried less when it was full the last time: somebody else is on it.
-    shared: bool,
+    /// Full, it carried less than that: so often is it now taken for shared.
+    shared: u32,
     /// Part of the packets that is lost whatever the rate.
     usual: f64,
     /// Reports until then are about packets sent at an earlier rate.
@@ -116,6 +135,8 @@ enum Search {
     },
     Trying {
         before: Sample,
+        /// Part of what was sent before that may be sent now.
+        cut: f64,
         bps: u64,
         then: Option<u64>,
     },
@@ -146,7 +167,7 @@ impl RateControl {
             },
             peak: 0,
             peak_at: Time::ZERO,
-            shared: false,
+            shared: 0,
             usual: 0.0,
             hold_until: Time::ZERO,
             event_until: Time::ZERO,
@@ -175,7 +196,7 @@ impl RateControl {
         if now < self.hold_until {
             return;
         }
-        self.observed.add(now, report);
+        self.observed.add(now, report, self.bps);
         self.follow_curve(now);
         let packets = match &self.search {
             Search::Trying { before, .. } => self.verdict_packets(before),
@@ -186,13 +207,15 @@ impl RateControl {
             return;
         };
         match self.search.clone() {
-            Search::Trying { before, bps, then } => {
-                self.judge(now, &sample, &before, bps, then);
-            }
+            Search::Trying { .. } => self.judge(now, &sample),
             _ if self.is_unusual(&sample) => self.look_into(now, sample),
             Search::Near { .. } if sample.packets < NEAR_PACKETS => {}
             search => {
-                self.usual += (sample.loss - self.usual) / 16.0;
+                let usual = self.usual + (sample.loss - self.usual) / 16.0;
+                // A path that was clean at its limit is not to blame for losses.
+                if self.peak == 0 || self.usual >= CLEAN || usual < self.usual {
+                    self.usual = usual;
+                }
                 self.observed.clear();
                 if matches!(search, Search::Doubling) && self.is_used(&sample) {
                     self.set(bps.saturating_mul(2));
@@ -218,10 +241,10 @@ impl RateControl {
     /// sample, and one is looked at many times a second.
     fn is_unusual(&self, sample: &Sample) -> bool {
         let expected = self.usual * sample.packets as f64;
-        let deviations = if self.shared {
-            DEVIATIONS_SHARED
-        } else {
-            DEVIATIONS
+        let deviations = match () {
+            () if self.is_shared() => DEVIATIONS_SHARED,
+            () if self.peak > 0 && self.usual < CLEAN => DEVIATIONS_CLEAN,
+            () => DEVIATIONS,
         };
         let beyond = sample.loss * sample.packets as f64 - expected - deviations;
         beyond > 0.0 && beyond * beyond > deviations * deviations * expected
@@ -234,9 +257,9 @@ impl RateControl {
     }
 
     fn look_into(&mut self, now: Time, before: Sample) {
-        if self.shared {
+        if self.is_shared() {
             // TCP does not ask twice either, and would take what is freed meanwhile.
-            self.congested(now, &before);
+            self.congested(now, &before, true);
             return self.renew(now);
         }
         let then = match self.search {
@@ -244,24 +267,47 @@ impl RateControl {
             _ => None,
         };
         let bps = self.bps;
-        self.set((bps.min(before.sent_bps.max(1)) as f64 * CUT) as u64);
-        self.search = Search::Trying { before, bps, then };
+        let cut = match before.loss {
+            // What arrives is about what the path can carry, or it is very bad.
+            HEAVY.. => CUT * (1.0 - before.loss),
+            _ => CUT,
+        };
+        self.set((bps.min(before.sent_bps.max(1)) as f64 * cut) as u64);
+        self.search = Search::Trying {
+            before,
+            cut,
+            bps,
+            then,
+        };
         self.renew(now);
     }
 
     /// Decides what the losses before the cut were.
-    fn judge(&mut self, now: Time, after: &Sample, before: &Sample, bps: u64, then: Option<u64>) {
+    fn judge(&mut self, now: Time, after: &Sample) {
+        let Search::Trying {
+            before,
+            cut,
+            bps,
+            then,
+        } = self.search.clone()
+        else {
+            return;
+        };
         let went_away = after.loss <= self.usual + (before.loss - self.usual) / 3.0;
         // Losses of the path's own leave what arrives in proportion to the rate.
         let kept = after.delivered_bps as f64 / before.delivered_bps.max(1) as f64;
-        let carried = (kept - CUT).abs() > (1.0 - CUT) / 2.0;
+        let carried =
+            before.is_of_rate() && after.is_of_rate() && (kept - cut).abs() > (1.0 - cut) / 2.0;
         if went_away {
             self.usual = self.usual.min(after.loss);
-            self.congested(now, before);
+            self.congested(now, &before, false);
         } else if carried {
             self.usual = 0.0;
             self.set((after.delivered_bps as f64 * CUT) as u64);
             self.return_to(now, after.delivered_bps);
+        } else if self.peak > 0 {
+            // The path has carried as much without: others are on it.
+            self.congested(now, &before, true);
         } else {
             let packets = (before.packets + after.packets) as f64;
             let lost = before.loss * before.packets as f64 + after.loss * after.packets as f64;
@@ -284,35 +330,55 @@ impl RateControl {
         self.renew(now);
     }
 
-    /// The path was full while it carried `sample`.
-    fn congested(&mut self, now: Time, sample: &Sample) {
-        let most = sample.delivered_bps;
+    /// The path was full while it carried `sample`; `others` take part of it.
+    fn congested(&mut self, now: Time, sample: &Sample, others: bool) {
         let age = now.since(self.peak_at).min(PEAK_FADES);
         let faded = self.peak as f64 * (1.0 - age.as_secs_f64() / PEAK_FADES.as_secs_f64());
-        self.peak = most.max(faded as u64);
-        self.peak_at = now;
-        self.shared = most < self.peak - self.peak / 32;
-        if self.shared {
+        let mut most = sample.delivered_bps;
+        if sample.is_of_rate() {
+            self.shared = match most as f64 / faded {
+                _ if self.peak == 0 => 0,
+                SAME.. => self.shared.saturating_sub(1),
+                _ => (self.shared + if others { 2 } else { 1 }).min(SHARED_MAX),
+            };
+            self.peak = most.max(faded as u64);
+            self.peak_at = now;
+        } else {
+            // How much arrives from a sender that is held up tells nothing.
+            self.shared = (self.shared + 2 * u32::from(others)).min(SHARED_MAX);
+            most = most.max((sample.allowed_bps as f64 * CUT) as u64);
+        }
+        if self.is_shared() {
             let left = (most as f64 * YIELD) as u64;
             self.set(left);
             self.return_to(now, left);
         } else {
-            self.return_to(now, most);
+            self.return_to(now, (most as f64 * HEADROOM) as u64);
         }
     }
 
+    /// Whether somebody else is on the path.
+    fn is_shared(&self) -> bool {
+        self.shared > 0
+    }
+
     fn return_to(&mut self, now: Time, most: u64) {
+        let back_in = (self.link.grtt * RETURN_TRIPS)
+            .max(RETURN_MIN)
+            .max(self.round_time(most) * 2);
         self.search = Search::Near {
             low: self.bps.min(most),
             most,
             since: now,
-            back_in: (self.link.grtt * RETURN_TRIPS)
-                .max(RETURN_MIN)
-                .max(self.round_time(most)),
-            slope: match self.shared {
+            back_in,
+            slope: match self.is_shared() {
                 true => {
+                    let queue = QUEUE_BITS / self.peak.max(1) as f64;
                     let trip = self.link.least_trip.as_secs_f64();
-                    YIELDING_GROWTH * self.link.packet_bits as f64 / (trip * trip)
+                    let trip = trip.min(queue.max(TRIP_MAX_S));
+                    let lag = self.lag().as_secs_f64();
+                    let tcp = YIELDING_GROWTH * self.link.packet_bits as f64 / (trip * trip);
+                    tcp.min(OVERSHOOT * self.peak as f64 / lag)
                 }
                 false => 0.0,
             },
@@ -332,10 +398,15 @@ impl RateControl {
         Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
     }
 
+    /// Until reports are about the rate that is set now.
+    fn lag(&self) -> Duration {
+        self.link.grtt * 2 + ROUND
+    }
+
     /// What is heard from now on is about another rate.
     fn renew(&mut self, now: Time) {
         self.observed.clear();
-        self.hold_until = now + self.link.grtt * 2 + ROUND;
+        self.hold_until = now + self.lag();
     }
 
     fn follow_curve(&mut self, now: Time) {

@@ -1,0 +1,55 @@
+//! `--rate auto` on a real port. Needs root: run by `scripts/test`.
+
+use linecast_lab::{LabConfig, RateCap};
+use linecast_netns_tests::{Push, Site, TcpFlow};
+use std::time::Instant;
+
+const MIB: usize = 1 << 20;
+/// The port arms a timer for each packet that it lets go, which takes a virtual
+/// machine up to 25 us: at higher rates its processor is what is shared.
+const RATE_BPS: u64 = 100_000_000;
+
+/// A receiver behind the port of a cheap switch.
+fn behind_a_port(rate_bps: u64) -> Site {
+    Site::up(LabConfig {
+        receivers: 1,
+        receiver_rate: Some(RateCap {
+            rate_bps,
+            burst_bytes: 8 << 10,
+            queue_bytes: 128 << 10,
+        }),
+        ..LabConfig::default()
+    })
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn a_port_is_filled_and_hardly_overrun() {
+    let site = behind_a_port(RATE_BPS);
+    let image = site.image(32 * MIB);
+    let pushed = Push::of(&site, &image).run();
+    pushed.assert_complete(&image);
+    // 1490 bytes at the port carry 1408 of the image.
+    let most = RATE_BPS as f64 * 1408.0 / 1490.0;
+    let goodput = pushed.sender.number("/receivers/0/goodput_bps");
+    assert!(goodput >= 0.75 * most, "{goodput}: {:#?}", pushed.sender);
+    assert!(pushed.expansion() <= 1.1, "{:#?}", pushed.sender);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn a_tcp_flow_and_a_push_leave_each_other_a_share() {
+    let site = behind_a_port(RATE_BPS);
+    let image = site.image(40 * MIB);
+    let lab = site.lab();
+    let flow = TcpFlow::start(lab.sender(), lab.receiver(0));
+    let (began, before) = (Instant::now(), flow.received());
+    let pushed = Push::of(&site, &image).run();
+    let seconds = began.elapsed().as_secs_f64();
+    let tcp = (flow.received() - before) as f64 * 8.0 / seconds;
+    pushed.assert_complete(&image);
+    let ours = pushed.sender.number("/receivers/0/goodput_bps");
+    let share = ours / (ours + tcp);
+    println!("push {:.0} Mbit/s, TCP {:.0} Mbit/s", ours / 1e6, tcp / 1e6);
+    assert!((0.25..=0.75).contains(&share), "{share}: {ours} {tcp}");
+}
