@@ -38,12 +38,14 @@ const IDLE_MIN: Duration = Duration::from_micros(20);
 const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// How long a lane at the end of its window sleeps.
 const WINDOW_WAIT: Duration = Duration::from_micros(100);
-/// A wait shorter than this is spun away: a sleep would be longer.
-const SPIN_NS: u64 = 15_000;
+/// The end of a wait is spun away, because sleeps end late: by so much at least
+/// and at most, and by what they did lately in between.
+const SPIN_NS_MIN: u64 = 15_000;
+const SPIN_NS_MAX: u64 = 300_000;
 /// A lane may make up for being late by this much line time, at slow rates by
 /// more: a busy machine wakes it milliseconds late, and so many bytes fit the
 /// queue of a cheap switch four times.
-const BURST_NS: u64 = 500_000;
+const BURST_NS: u64 = 750_000;
 const SLOW_BURST_NS: u64 = 4_000_000;
 const SLOW_BURST_BYTES: u64 = 32 << 10;
 
@@ -137,6 +139,7 @@ struct Lane {
     report: LaneReport,
     last_departure: u64,
     burst: u64,
+    spin_ns: u64,
 }
 
 /// Pins a lane to a core of its own where there are cores to spare, and runs it.
@@ -202,6 +205,7 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         report,
         last_departure: 0,
         burst: 0,
+        spin_ns: SPIN_NS_MIN,
     };
     while !lane.shared.is_stopped() {
         match lane.next() {
@@ -344,13 +348,18 @@ impl Lane {
             self.flush()?;
         }
         while now < ready && !self.shared.is_stopped() {
-            if ready - now > SPIN_NS {
+            if ready - now > self.spin_ns {
                 self.reap(None)?;
-                std::thread::sleep(Duration::from_nanos(ready - now - SPIN_NS / 2));
+                let wake = ready - self.spin_ns;
+                std::thread::sleep(Duration::from_nanos(wake - now));
+                now = clock::now_ns();
+                let late = now.saturating_sub(wake).clamp(SPIN_NS_MIN, SPIN_NS_MAX / 2);
+                self.spin_ns = (self.spin_ns * 7 + late * 2) / 8;
             } else {
-                std::hint::spin_loop();
+                // Whoever else wants the core may have it.
+                std::thread::yield_now();
+                now = clock::now_ns();
             }
-            now = clock::now_ns();
         }
         self.pacer.spend(now, bytes);
         self.burst += bytes;
