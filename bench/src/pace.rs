@@ -10,6 +10,7 @@ use linecast_engine::drive::{Drive, drive};
 use linecast_engine::transmitter::IoChoice;
 use linecast_lab::{Lab, LabConfig, RateCap};
 use linecast_net::command::units;
+use linecast_protocol::pacer::l2_bytes;
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -101,6 +102,10 @@ fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
     })
     .map_err(lab_error)?;
     let group = SocketAddr::from((GROUP, port));
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let [_, .., last] = cores[..] {
+        lab.steer_to_core(last.id).map_err(lab_error)?;
+    }
     let receiver = lab.receiver(0);
     let _member = receiver
         .enter(|| sockets::member(group))
@@ -112,6 +117,10 @@ fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
     let driven = lab
         .sender()
         .enter(|| -> Result<_, BenchError> {
+            // Threads inherit it: the switch has a core of its own, so do lanes.
+            if let [first, _, ..] = cores[..] {
+                core_affinity::set_for_current(first);
+            }
             Ok(drive(Drive {
                 sockets: sockets::lanes(group, args.lanes)?,
                 packet_bytes: PACKET_BYTES,
@@ -124,8 +133,8 @@ fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
     // What is in the queue has to come out.
     std::thread::sleep(Duration::from_millis(100));
     let after = lab.rate_count(receiver)?;
-    let l2_bytes: u64 = driven.lanes.iter().map(|lane| lane.l2_bytes).sum();
-    let sent_bps = l2_bytes as f64 * 8.0 / driven.elapsed.as_secs_f64();
+    let headers = l2_bytes(0, false) as u64 * driven.packets;
+    let sent_bps = (driven.bytes + headers) as f64 * 8.0 / driven.elapsed.as_secs_f64();
     let quantile_us = |of: fn(&LaneReport) -> &Histogram<u64>, q: f64| {
         let mut all = Histogram::<u64>::new(3).expect("3 significant digits are allowed");
         for lane in &driven.lanes {

@@ -124,7 +124,7 @@ fn measure(
     let lanes = sockets.len() as u8;
     let cpu = usage::cpu_seconds();
     let started = Instant::now();
-    let (packets, syscalls, submit) = match path {
+    let (packets, syscalls, submit, elapsed) = match path {
         "engine" => {
             let driven = drive(Drive {
                 sockets,
@@ -138,15 +138,15 @@ fn measure(
                 submit.add(&lane.submit_ns).map_err(BenchError::other)?;
             }
             let syscalls = driven.lanes.iter().map(|lane| lane.syscalls).sum();
-            (driven.packets, syscalls, Some(submit))
+            (driven.packets, syscalls, Some(submit), driven.elapsed)
         }
         _ => {
             let path: Path = path.parse().map_err(BenchError::Usage)?;
             let (packets, syscalls) = bare_threads(path, &sockets, size.into(), time)?;
-            (packets, syscalls, None)
+            (packets, syscalls, None, started.elapsed())
         }
     };
-    let elapsed = started.elapsed().as_secs_f64();
+    let elapsed = elapsed.as_secs_f64();
     let cpu = usage::cpu_seconds() - cpu;
     let per_packet = |value: f64| value / packets.max(1) as f64;
     let submit_us = |q| {
