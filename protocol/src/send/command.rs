@@ -1,11 +1,12 @@
 //! What the sender says itself: the facts in every header, commands, and the end
 //! of the session.
 
-use super::{Ending, Phase, Sender};
+use super::{Ending, Member, Phase, Sender};
 use crate::limits::{
     BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, MIDDLING_GROUP_MAX, ROSTER_MAX, WINDOWED_GROUP_MAX,
 };
 use crate::message::{self, EndReason, Notice};
+use crate::offer::SessionShape;
 use crate::pacer::l2_bytes;
 use crate::time::{Duration, Time};
 use crate::wire::{Command, CommandBody, DATA_HEADER_BYTES, SenderWord, quantize};
@@ -15,6 +16,13 @@ use alloc::vec::Vec;
 pub(super) const END_REPEATS: u8 = 5;
 /// Time between them: apart enough not to be lost together.
 const END_SPACING: Duration = Duration::from_millis(3);
+const END_SPACING_SLOW: Duration = Duration::from_millis(100);
+
+/// Bits of L2 of a full packet.
+pub(super) fn packet_bits(shape: &SessionShape) -> u64 {
+    let symbol_bytes = usize::from(shape.image.symbol_bytes());
+    l2_bytes(DATA_HEADER_BYTES + symbol_bytes, false) as u64 * 8
+}
 
 impl Sender {
     /// The group round-trip time, and never less than two packets of a lane
@@ -25,10 +33,8 @@ impl Sender {
         self.grtt.current().max(Duration::from_nanos(interval) * 2)
     }
 
-    /// Bits of L2 of a full packet.
     pub(super) fn packet_bits(&self) -> u64 {
-        let symbol_bytes = usize::from(self.config.shape.image.symbol_bytes());
-        l2_bytes(DATA_HEADER_BYTES + symbol_bytes, false) as u64 * 8
+        packet_bits(&self.config.shape)
     }
 
     /// Ends the session before everyone has the image.
@@ -69,7 +75,9 @@ impl Sender {
         self.push_command(&CommandBody::Application(&content));
         // For receivers of other makes.
         self.push_command(&CommandBody::Eot);
-        self.end_at = now + END_SPACING;
+        // Whoever was given up may have a long queue before it.
+        let slow = self.roster.members().iter().any(Member::is_given_up);
+        self.end_at = now + if slow { END_SPACING_SLOW } else { END_SPACING };
     }
 
     pub(super) fn group_size(&self) -> usize {

@@ -19,6 +19,7 @@ mod rate;
 mod roster;
 mod serving;
 mod share;
+mod straggler;
 mod window;
 
 pub use grtt::GrttEstimate;
@@ -28,6 +29,8 @@ pub use parity::{GroupLoss, LossEstimate};
 pub use rate::RateControl;
 pub use roster::{Member, MemberState, Roster};
 pub use share::{Class, RepairShare};
+pub use straggler::OnSlow;
+use straggler::Stragglers;
 
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::COMMANDS_MAX;
@@ -40,7 +43,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use budget::Budget;
-use command::END_REPEATS;
+use command::{END_REPEATS, packet_bits};
 use core::ops::Range;
 use window::Window;
 
@@ -80,6 +83,8 @@ pub struct SenderConfig {
     pub deadline: Option<Duration>,
     /// Rate of all lanes together.
     pub rate: RateControl,
+    /// What becomes of receivers that do not sustain the floor of the rate.
+    pub on_slow: OnSlow,
 }
 
 /// How far the session is.
@@ -196,6 +201,7 @@ pub struct Sender {
     /// So has the end of the image.
     rounded_off: bool,
     window: Window,
+    stragglers: Stragglers,
     feedback: Feedback,
     verify: Budget,
     solicited: Budget,
@@ -238,6 +244,7 @@ impl Sender {
             caught_up: false,
             rounded_off: false,
             window: Window::new(config.shape.lanes, config.shape.window_packets),
+            stragglers: Stragglers::new(config.rate.floor(), packet_bits(&config.shape)),
             feedback: Feedback::default(),
             verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
             solicited: Budget::new(SOLICITED_PER_S, 2),
