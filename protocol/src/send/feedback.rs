@@ -195,7 +195,12 @@ impl Sender {
         let Some(sustained_bps) = self.stragglers.report(now, report) else {
             return;
         };
-        self.roster.member_mut(report.member).sustained_bps = Some(sustained_bps);
+        let member = self.roster.member_mut(report.member);
+        if member.state == MemberState::Finishing {
+            // It has all it needs, and is only asked to say so.
+            return;
+        }
+        member.sustained_bps = Some(sustained_bps);
         if self.config.on_slow == OnSlow::Drop {
             let slow = MemberState::Slow { sustained_bps };
             self.roster.set_state(report.member, slow);

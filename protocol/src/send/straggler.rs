@@ -7,7 +7,8 @@
 //! one for two seconds is a straggler, if
 //!
 //! - it is the slowest: the next may do better without it;
-//! - somebody else keeps up: if nobody does, it is the path of all;
+//! - somebody else keeps up, and gets clearly more: if nobody does, it is the
+//!   path of all;
 //! - it does not lose the same part at twice the rate: that is a bad cable.
 
 use crate::time::{Duration, Time};
@@ -28,8 +29,8 @@ const STRETCH: Duration = Duration::from_millis(250);
 const STRETCH_COUNTS_MAX: Duration = Duration::from_millis(500);
 /// Slow stretches of so long make a straggler.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Part of the floor that is as good as the floor: repairs and losses of the
-/// path's own take some of it.
+/// Part of the floor, or of what another gets, that is as good as all of it:
+/// repairs and losses of the path's own take some.
 const SUSTAINED: f64 = 0.75;
 /// Parts that arrive are the same if one is no more than this times the other.
 const ALIKE: f64 = 1.33;
@@ -96,8 +97,8 @@ struct Pace {
     stretch: Option<Stretch>,
     heard: Time,
     spell: Option<Spell>,
-    /// When it last sustained the floor.
-    kept_up: Option<Time>,
+    /// When it last sustained the floor, and the packets a second that it got.
+    kept_up: Option<(Time, f64)>,
     /// The stretch in which most was sent to it.
     fastest: Option<Count>,
     over: bool,
@@ -177,7 +178,7 @@ impl Stragglers {
         pace.report(since, now, report, floor);
         let spell = pace.spell.filter(|spell| spell.proven >= PATIENCE)?;
         let straggles = self.is_slowest(now, report.member, &spell)
-            && (spell.behind || self.somebody_keeps_up(report.member, spell.since))
+            && (spell.behind || self.somebody_keeps_up(report.member, &spell))
             && !self.paces[report.member].has_bad_cable();
         straggles.then(|| (spell.count.received_pps() * self.packet_bits as f64) as u64)
     }
@@ -189,7 +190,7 @@ impl Stragglers {
         let pace = self.pace_mut(member);
         pace.over = true;
         if whole && pace.spell.is_none() {
-            pace.kept_up = Some(now);
+            pace.kept_up.get_or_insert((now, f64::INFINITY));
         }
     }
 
@@ -214,11 +215,14 @@ impl Stragglers {
         })
     }
 
-    fn somebody_keeps_up(&self, member: usize, since: Time) -> bool {
+    fn somebody_keeps_up(&self, member: usize, spell: &Spell) -> bool {
+        let much = spell.count.received_pps() / SUSTAINED;
         let mut others = (0..).zip(&self.paces).filter(|(at, _)| *at != member);
         others.any(|(_, pace)| match pace.spell {
-            None => pace.kept_up.is_some_and(|at| pace.over || at >= since),
-            Some(_) => pace.has_bad_cable(),
+            None => pace
+                .kept_up
+                .is_some_and(|(at, pps)| pps >= much && (pace.over || at >= spell.since)),
+            Some(slow) => slow.count.received_pps() >= much && pace.has_bad_cable(),
         })
     }
 }
@@ -242,7 +246,7 @@ impl Pace {
             self.fastest = Some(count);
         }
         if count.received_pps() >= floor {
-            (self.spell, self.kept_up) = (None, Some(now));
+            (self.spell, self.kept_up) = (None, Some((now, count.received_pps())));
         } else if stretch.held || count.sent_pps() >= floor {
             let spell = self.spell.get_or_insert(Spell {
                 since: stretch.since,

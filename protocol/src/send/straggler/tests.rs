@@ -97,6 +97,13 @@ fn when_everybody_is_slow_nobody_is_a_straggler() {
 }
 
 #[test]
+fn getting_a_little_less_than_others_is_no_slowness() {
+    let mut group = Group::new();
+    // One just sustains the floor, the other just does not.
+    assert_eq!(group.run(10_000, &[Gets(780, 220), Gets(700, 300)]), None);
+}
+
+#[test]
 fn loss_of_the_path_own_is_no_slowness() {
     let mut group = Group::new();
     assert_eq!(group.run(500, &[Gets(10_000, 0), Gets(4_000, 6_000)]), None);
