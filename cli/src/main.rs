@@ -7,6 +7,7 @@ mod inspect;
 mod keygen;
 mod progress;
 mod push;
+mod rate;
 mod sign;
 mod sim;
 mod table;

@@ -3,11 +3,11 @@
 use crate::code::CodeArgs;
 use crate::files;
 use crate::progress::Progress;
+use crate::rate::RateArgs;
 use linecast_engine::image::Image;
 use linecast_engine::push::{self, Identity, PushConfig, Release};
 use linecast_engine::report::PushReport;
 use linecast_engine::transmitter::IoChoice;
-use linecast_net::Interface;
 use linecast_net::clock;
 use linecast_net::command::NetworkArgs;
 use linecast_net::command::ProgressMode;
@@ -27,10 +27,8 @@ pub(crate) struct Args {
     image: PathBuf,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Rate on the wire, L2 headers included: 900mbit, line (the interface's
-    /// speed), auto (what the slowest receiver sustains)
-    #[arg(long, default_value = "auto", value_parser = rate, value_name = "RATE")]
-    rate: Rate,
+    #[command(flatten)]
+    rate: RateArgs,
     /// Bytes of a symbol, a multiple of 64 [default: from the MTU]
     #[arg(long, value_name = "BYTES")]
     symbol: Option<u16>,
@@ -100,6 +98,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
             .to_vec(),
         None => Vec::new(),
     };
+    let rate = args.rate.resolve(&interface)?;
     let release = release(&args)?;
     if args.dry_run {
         println!(
@@ -111,13 +110,14 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         );
         return Ok(Exit::Success);
     }
-    let rate_bps = args.rate.bps(&interface)?;
     let (codec, block_symbols) = args.code.resolve()?;
     let config = PushConfig {
         group,
         interface,
         hops: args.hops,
-        rate_bps,
+        rate_bps: rate.fixed_bps,
+        rate_floor_bps: rate.floor_bps,
+        on_slow: rate.on_slow,
         symbol_bytes: args.symbol,
         codec,
         block_symbols,
@@ -271,41 +271,6 @@ fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed,
     let bytes = manifest.to_bytes();
     let signature = sshsig::sign(&key, MANIFEST_NAMESPACE, &bytes).into_bytes();
     Ok((manifest, bytes, signature, key.public()))
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Rate {
-    Auto,
-    Line,
-    Fixed(u64),
-}
-
-impl Rate {
-    /// Bits of L2 a second; `None`: to be found.
-    fn bps(self, interface: &Interface) -> Result<Option<u64>, Failure> {
-        let line = || {
-            let mbit = interface.speed_mbit.ok_or_else(|| {
-                Failure::preflight(format!(
-                    "--rate line: {} does not tell its speed; give a rate",
-                    interface.name
-                ))
-            })?;
-            Ok(u64::from(mbit) * 1_000_000)
-        };
-        match self {
-            Rate::Auto => Ok(None),
-            Rate::Line => line().map(Some),
-            Rate::Fixed(bps) => Ok(Some(bps)),
-        }
-    }
-}
-
-fn rate(text: &str) -> Result<Rate, units::UnitError> {
-    match text {
-        "auto" => Ok(Rate::Auto),
-        "line" => Ok(Rate::Line),
-        _ => units::rate_bps(text).map(Rate::Fixed),
-    }
 }
 
 fn identity() -> Result<Identity, Failure> {

@@ -23,7 +23,7 @@ use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_TOI, SessionShape,
 };
-use linecast_protocol::send::{RateControl, Sender, SenderConfig};
+use linecast_protocol::send::{OnSlow, RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
 use std::net::SocketAddr;
@@ -49,6 +49,10 @@ pub struct PushConfig {
     pub hops: u8,
     /// Fixed rate in bits of L2 a second; `None`: find it.
     pub rate_bps: Option<u64>,
+    /// What a rate that is found never goes below, in bits of L2 a second.
+    pub rate_floor_bps: u64,
+    /// What becomes of receivers that do not sustain it.
+    pub on_slow: OnSlow,
     /// Bytes of a symbol; `None`: from the interface's MTU.
     pub symbol_bytes: Option<u16>,
     /// Erasure code.
@@ -69,6 +73,18 @@ pub struct PushConfig {
     pub stall_timeout: Duration,
     /// When to give up altogether.
     pub deadline: Option<Duration>,
+}
+
+impl PushConfig {
+    /// How the rate is found.
+    pub(crate) fn rate(&self) -> RateControl {
+        let mbit = self.interface.speed_mbit.map(u64::from);
+        let speed = mbit.map(|mbit| mbit * 1_000_000);
+        match self.rate_bps {
+            Some(bps) => RateControl::fixed(bps),
+            None => RateControl::auto(self.rate_floor_bps, speed, RateControl::start()),
+        }
+    }
 }
 
 /// A release to push: the image, its hash, and the signed manifest.
@@ -249,10 +265,6 @@ fn sender_config(
     shape: SessionShape,
     session_key: SigningKey,
 ) -> SenderConfig {
-    let speed = config
-        .interface
-        .speed_mbit
-        .map(|mbit| u64::from(mbit) * 1_000_000);
     SenderConfig {
         source_id: identity.source_id,
         instance_id: identity.instance_id,
@@ -264,10 +276,8 @@ fn sender_config(
         settle: Duration::from_millis(300),
         stall_timeout: config.stall_timeout,
         deadline: config.deadline,
-        rate: match config.rate_bps {
-            Some(bps) => RateControl::fixed(bps),
-            None => RateControl::auto(speed, RateControl::start()),
-        },
+        rate: config.rate(),
+        on_slow: config.on_slow,
     }
 }
 

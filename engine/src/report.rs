@@ -161,7 +161,8 @@ pub struct ReceiverReport {
     pub name: String,
     /// Whether the roster lists it.
     pub enrolled: bool,
-    /// `complete`, `failed`, `stalled`, `receiving`, `finishing` or `expected`.
+    /// `complete`, `failed`, `stalled`, `slow`, `receiving`, `finishing` or
+    /// `expected`.
     pub state: &'static str,
     /// Whether it verified the image.
     pub verified: bool,
@@ -197,6 +198,9 @@ pub struct ReceiverReport {
     pub socket_buffer_bytes: u64,
     /// Bytes that it had from an earlier session.
     pub resumed_bytes: u64,
+    /// Where it held the session below the floor of its rate: what it sustained
+    /// then, in bits of L2 a second.
+    pub sustained_bps: Option<u64>,
     /// Why it failed.
     pub error: Option<String>,
 }

@@ -19,6 +19,7 @@ pub(crate) struct Facts {
     session: SessionReport,
     started: Time,
     fixed_rate: Option<u64>,
+    floor_bps: Option<u64>,
     expected: Option<usize>,
     ended: Option<Ended>,
     /// Why the image could not be read to its end.
@@ -69,6 +70,7 @@ impl Facts {
             },
             started,
             fixed_rate: config.rate_bps,
+            floor_bps: config.rate().floor(),
             expected: config.receivers,
             ended: None,
             image_error: None,
@@ -103,6 +105,7 @@ pub(crate) fn report(facts: Facts) -> PushReport {
         mut session,
         started,
         fixed_rate,
+        floor_bps,
         expected,
         ended,
         image_error,
@@ -148,7 +151,7 @@ pub(crate) fn report(facts: Facts) -> PushReport {
         },
         receivers: members
             .iter()
-            .map(|m| receiver_report(m, data_started, image.size_bytes))
+            .map(|m| receiver_report(m, data_started, image.size_bytes, floor_bps))
             .collect(),
         outcome,
         reason,
@@ -213,7 +216,12 @@ fn pacing_report(ended: &Ended, fixed_rate: Option<u64>, data_started: Time) -> 
     }
 }
 
-fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> ReceiverReport {
+fn receiver_report(
+    member: &Member,
+    data_started: Time,
+    size_bytes: u64,
+    floor_bps: Option<u64>,
+) -> ReceiverReport {
     let figures = &member.figures;
     let (state, error) = match &member.state {
         MemberState::Expected => ("expected", Some("never heard".to_owned())),
@@ -225,6 +233,15 @@ fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> Rece
             "stalled",
             Some("silent for longer than --stall-timeout".to_owned()),
         ),
+        MemberState::Slow { sustained_bps } => {
+            let floor = floor_bps.unwrap_or_default();
+            let text = format!(
+                "slow: sustained {}, floor {}",
+                mbit(*sustained_bps),
+                mbit(floor)
+            );
+            ("slow", Some(text))
+        }
     };
     let complete = member.state == MemberState::Complete;
     let elapsed_ms = member
@@ -253,7 +270,17 @@ fn receiver_report(member: &Member, data_started: Time, size_bytes: u64) -> Rece
         anon_peak_bytes: figures.anon_peak_bytes,
         socket_buffer_bytes: figures.socket_buffer_bytes,
         resumed_bytes: figures.resumed_bytes,
+        sustained_bps: member.sustained_bps,
         error,
+    }
+}
+
+/// A rate in Mbit/s, with a digit behind the point where there is something.
+fn mbit(bps: u64) -> String {
+    let tenths = bps / 100_000;
+    match tenths % 10 {
+        0 => format!("{} Mbit/s", tenths / 10),
+        tenth => format!("{}.{tenth} Mbit/s", tenths / 10),
     }
 }
 

@@ -11,8 +11,8 @@ use linecast_protocol::offer::{
 use linecast_protocol::random::Random;
 use linecast_protocol::receive::{Event, Held, Receiver, SessionConfig, Verdict};
 use linecast_protocol::send::{
-    Class, Ending, MemberState, Order, Phase, RateControl, RepairShare, Sender, SenderConfig,
-    Transmit,
+    Class, Ending, Member, MemberState, OnSlow, Order, Phase, RateControl, RepairShare, Sender,
+    SenderConfig, Transmit,
 };
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{DataHeader, Fti, Message, PayloadId, SenderWord, flag};
@@ -22,6 +22,8 @@ use std::net::SocketAddr;
 const TICK: Duration = Duration::from_micros(10);
 const DELAY: Duration = Duration::from_micros(200);
 const SOURCE: (u32, u16) = (77, 5);
+/// About what a full packet has on the wire.
+const PACKET_BITS: f64 = 12_000.0;
 
 #[derive(Clone)]
 enum Packet {
@@ -33,11 +35,30 @@ struct Node {
     receiver: Receiver,
     address: SocketAddr,
     loss: f64,
+    link: Option<SlowLink>,
     alive: bool,
     finished: bool,
     over: bool,
     ended: Option<EndReason>,
     damage_once: Option<u64>,
+}
+
+/// A link with a queue that drops what does not fit.
+struct SlowLink {
+    carries_bps: f64,
+    queued: f64,
+    at: Time,
+}
+
+impl SlowLink {
+    fn passes(&mut self, now: Time) -> bool {
+        let gone = now.since(self.at).as_secs_f64() * self.carries_bps / PACKET_BITS;
+        self.queued = (self.queued - gone).max(0.0);
+        self.at = now;
+        let fits = self.queued < 32.0;
+        self.queued += f64::from(u8::from(fits));
+        fits
+    }
 }
 
 struct World {
@@ -52,6 +73,9 @@ struct World {
     repair: VecDeque<(u16, u32, u16, bool)>,
     share: RepairShare,
     position: u64,
+    /// Symbols are sent at the machine's rate, not one a tick.
+    paced: bool,
+    credit: f64,
     image_packets: u64,
     feedback_loss: f64,
 }
@@ -73,9 +97,13 @@ fn shape(size: u64) -> SessionShape {
 
 impl World {
     fn new(size: u64, losses: &[f64], seed: u64) -> World {
+        World::with(size, losses, seed, |_| {})
+    }
+
+    fn with(size: u64, losses: &[f64], seed: u64, decide: fn(&mut SenderConfig)) -> World {
         let shape = shape(size);
         let now = Time::from_ns(5_000_000_000);
-        let config = SenderConfig {
+        let mut config = SenderConfig {
             source_id: SOURCE.0,
             instance_id: SOURCE.1,
             shape,
@@ -87,7 +115,9 @@ impl World {
             stall_timeout: Duration::from_secs(10),
             deadline: None,
             rate: RateControl::fixed(1_000_000_000),
+            on_slow: OnSlow::Wait,
         };
+        decide(&mut config);
         let nodes = losses
             .iter()
             .enumerate()
@@ -105,6 +135,8 @@ impl World {
             repair: VecDeque::new(),
             share: RepairShare::default(),
             position: 0,
+            paced: false,
+            credit: 0.0,
             image_packets: 0,
             feedback_loss: 0.0,
         }
@@ -173,6 +205,13 @@ impl World {
     }
 
     fn send_one(&mut self) {
+        if self.paced {
+            let bits = self.sender.control().rate_bps as f64 * TICK.as_secs_f64();
+            self.credit = (self.credit + bits / PACKET_BITS).min(2.0);
+            if self.credit < 1.0 {
+                return;
+            }
+        }
         if self.position >= self.sender.lane_limit(self.now, 0) {
             return;
         }
@@ -181,6 +220,7 @@ impl World {
             return;
         };
         self.share.spend(class, 1);
+        self.credit -= 1.0;
         let queue = if class == Class::First {
             &mut self.first
         } else {
@@ -250,7 +290,9 @@ impl World {
 
     fn deliver(&mut self, packet: &Packet) {
         for i in 0..self.nodes.len() {
-            if self.nodes[i].alive && self.random.unit() >= self.nodes[i].loss {
+            let node = &mut self.nodes[i];
+            let passes = node.link.as_mut().is_none_or(|link| link.passes(self.now));
+            if node.alive && passes && self.random.unit() >= node.loss {
                 hand(self.now, self.shape, &mut self.nodes[i], packet);
             }
         }
@@ -288,6 +330,7 @@ fn node(i: usize, loss: f64, seed: u64) -> Node {
         seed: seed ^ i as u64,
     };
     Node {
+        link: None,
         receiver: Receiver::new(config),
         address: format!("10.0.0.{}:7600", i + 2).parse().unwrap(),
         loss,
@@ -544,4 +587,105 @@ fn receivers_with_the_same_node_id_are_told_apart() {
     nodes.sort_unstable();
     nodes.dedup();
     assert_eq!(nodes.len(), 3);
+}
+
+/// Two receivers on good links and one on 2 Mbit/s, where the floor is 20.
+fn with_one_slow(size: u64, decide: fn(&mut SenderConfig)) -> World {
+    let mut world = World::with(size, &[0.0; 3], 11, decide);
+    world.paced = true;
+    world.nodes[2].link = Some(SlowLink {
+        carries_bps: 2e6,
+        queued: 0.0,
+        at: world.now,
+    });
+    world
+}
+
+fn auto(config: &mut SenderConfig) {
+    config.rate = RateControl::auto(20_000_000, Some(1_000_000_000), 1_000_000_000);
+}
+
+fn slow_member(world: &World) -> &Member {
+    let members = world.sender.roster().members();
+    members.iter().find(|m| m.name == "line-2").unwrap()
+}
+
+/// Runs until the slow one is given up; gives what it sustained.
+fn run_until_given_up(world: &mut World) -> u64 {
+    let end = world.now + Duration::from_secs(5);
+    loop {
+        let mut members = world.sender.roster().members().iter();
+        let slow = members.find_map(|member| match member.state {
+            MemberState::Slow { sustained_bps } => Some((&member.name, sustained_bps)),
+            _ => None,
+        });
+        if let Some((name, sustained_bps)) = slow {
+            assert_eq!(name, "line-2");
+            return sustained_bps;
+        }
+        assert!(world.now < end, "not found: {:?}", world.sender.roster());
+        world.step();
+    }
+}
+
+#[test]
+fn a_straggler_is_given_up_and_the_others_complete_at_their_own_pace() {
+    let mut world = with_one_slow(8 * MIB, |config| {
+        auto(config);
+        config.on_slow = OnSlow::Drop;
+    });
+    let began = world.now;
+    let sustained_bps = run_until_given_up(&mut world);
+    assert!(
+        (1_500_000..2_500_000).contains(&sustained_bps),
+        "{sustained_bps}"
+    );
+    assert!(world.now.since(began) > Duration::from_secs(2));
+    assert_eq!(world.sender.control().rate_bps, 1_000_000_000);
+    let found = world.now;
+    world.run(Duration::from_secs(5));
+    let rest = world.now.since(found);
+    assert!(rest < Duration::from_millis(900), "the rest took {rest:?}");
+    for member in world.sender.roster().members() {
+        assert_eq!(
+            member.state == MemberState::Complete,
+            member.name != "line-2"
+        );
+    }
+    assert!(
+        world.nodes[2].over,
+        "it hears the end behind its full queue"
+    );
+}
+
+#[test]
+fn a_receiver_that_was_given_up_cannot_come_back() {
+    let mut world = with_one_slow(48 * MIB, |config| {
+        auto(config);
+        config.on_slow = OnSlow::Drop;
+    });
+    run_until_given_up(&mut world);
+    let given_up = slow_member(&world).state.clone();
+    let acks = world.sender.feedback().acks_heard;
+    // Started again, on another port and a good link, it registers under the
+    // same key.
+    world.nodes[2].link = None;
+    let fresh = node(2, 0.0, 11);
+    world.nodes[2].receiver = fresh.receiver;
+    world.nodes[2].address = "10.0.0.4:7700".parse().unwrap();
+    while slow_member(&world).address != Some(world.nodes[2].address) {
+        assert!(world.sender.phase() < Phase::Ending, "it was not heard");
+        world.step();
+    }
+    assert!(world.sender.feedback().acks_heard > acks);
+    world.run(Duration::from_secs(5));
+    assert_eq!(slow_member(&world).state, given_up);
+}
+
+#[test]
+fn a_straggler_is_waited_for_unless_told_otherwise() {
+    let mut world = with_one_slow(MIB, auto);
+    world.run(Duration::from_secs(60));
+    world.assert_all_complete();
+    assert!(slow_member(&world).sustained_bps.is_some());
 }

@@ -13,7 +13,7 @@ use crate::trunk::Departure;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::offer::SESSION_TOI;
 use linecast_protocol::send::{
-    Control, MemberState, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
+    Control, MemberState, OnSlow, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
 };
 use linecast_protocol::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -131,6 +131,7 @@ impl SenderNode {
             stall_timeout: scenario.stall_timeout,
             deadline: None,
             rate: RateControl::fixed(scenario.rate_bps),
+            on_slow: OnSlow::Wait,
         };
         self.machine = Some(Sender::new(self.clock.local(now), config));
         self.turned_at = now;

@@ -3,7 +3,8 @@
 
 use super::rate::{Link, RateReport};
 use super::roster::Roster;
-use super::{Phase, Sender};
+use super::straggler::{OnSlow, PaceReport};
+use super::{MemberState, Phase, Sender};
 use crate::hex;
 use crate::key::PublicKey;
 use crate::limits::{ERROR_BYTES_MAX, GRTT_MAX, NAME_BYTES_MAX};
@@ -52,6 +53,9 @@ impl Sender {
             return false;
         }
         member.heard = now;
+        if member.is_given_up() {
+            return true;
+        }
         let grtt = self.grtt();
         let mut served = false;
         for span in spans(&nack.requests) {
@@ -138,6 +142,11 @@ impl Sender {
             return false;
         }
         member.heard = now;
+        if member.is_given_up() {
+            return true;
+        }
+        let (holds, behind) = self.window.holds(&self.roster, place);
+        let member = self.roster.member_mut(place);
         let fresh_lost = status.lost.saturating_sub(member.lost);
         let (received, lost) = member.loss.report(status.received, status.lost);
         self.pooled.add(received, lost);
@@ -167,7 +176,40 @@ impl Sender {
             };
             self.rate.report(now, &link, &report);
         }
+        let pace = PaceReport {
+            member: place,
+            received,
+            lost: fresh_lost,
+            holds,
+            behind,
+        };
+        self.judge_pace(now, &pace);
         true
+    }
+
+    fn judge_pace(&mut self, now: Time, report: &PaceReport) {
+        let serving = matches!(self.phase, Phase::Sending | Phase::Flushing);
+        if !serving || !self.roster.member_mut(report.member).is_open() {
+            return;
+        }
+        let Some(sustained_bps) = self.stragglers.report(now, report) else {
+            return;
+        };
+        let member = self.roster.member_mut(report.member);
+        if member.state == MemberState::Finishing {
+            // It has all it needs, and is only asked to say so.
+            return;
+        }
+        member.sustained_bps = Some(sustained_bps);
+        if self.config.on_slow == OnSlow::Drop {
+            let slow = MemberState::Slow { sustained_bps };
+            self.roster.set_state(report.member, slow);
+            self.stragglers.forget(report.member);
+            // The others are not bound to its pace, nor is what was found of it.
+            self.stragglers.begin(now);
+            self.rate = self.config.rate.clone();
+            self.loss_due = true;
+        }
     }
 
     fn handle_complete(&mut self, now: Time, payload: &[u8]) -> bool {
@@ -185,7 +227,10 @@ impl Sender {
         if !complete.error.as_ref().is_none_or(shown) {
             return false;
         }
-        self.roster.complete(now, &key, complete);
+        let whole = complete.error.is_none() && complete.figures.resumed_bytes == 0;
+        if let Some(place) = self.roster.complete(now, &key, complete) {
+            self.stragglers.complete(now, place, whole);
+        }
         true
     }
 }

@@ -75,6 +75,7 @@ impl Sender {
     pub(super) fn start(&mut self, now: Time) {
         self.phase = Phase::Sending;
         self.data_started = Some(now);
+        self.stragglers.begin(now);
         if let Some(layout) = self.config.shape.layout(LEAVES_TOI).copied() {
             self.schedule(LEAVES_TOI, 0..layout.blocks());
         }

@@ -8,6 +8,7 @@
 //! the lanes.
 
 mod budget;
+mod command;
 mod feedback;
 mod gathering;
 mod grtt;
@@ -18,6 +19,7 @@ mod rate;
 mod roster;
 mod serving;
 mod share;
+mod straggler;
 mod window;
 
 pub use grtt::GrttEstimate;
@@ -27,22 +29,21 @@ pub use parity::{GroupLoss, LossEstimate};
 pub use rate::RateControl;
 pub use roster::{Member, MemberState, Roster};
 pub use share::{Class, RepairShare};
+pub use straggler::OnSlow;
+use straggler::Stragglers;
 
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::{
-    BACKOFF_FACTOR, BACKOFF_FACTOR_SMALL, COMMANDS_MAX, MIDDLING_GROUP_MAX, ROSTER_MAX,
-    WINDOWED_GROUP_MAX,
-};
-use crate::message::{self, EndReason, Notice};
+use crate::limits::COMMANDS_MAX;
+use crate::message::EndReason;
 use crate::offer::{IMAGE_TOI, SessionShape};
-use crate::pacer::l2_bytes;
 use crate::queue::Queue;
 use crate::time::{Duration, Time};
-use crate::wire::{Command, CommandBody, DATA_HEADER_BYTES, SenderWord, quantize};
+use crate::wire::SenderWord;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use budget::Budget;
+use command::{END_REPEATS, packet_bits};
 use core::ops::Range;
 use window::Window;
 
@@ -50,10 +51,6 @@ const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
 /// The first symbol waits no longer than this for a measured round trip.
 const MEASURE_MAX: Duration = Duration::from_millis(100);
 const FLUSH_MIN: Duration = Duration::from_millis(5);
-/// The notice of the end, and EOT, are sent this often.
-const END_REPEATS: u8 = 5;
-/// Time between them: apart enough not to be lost together.
-const END_SPACING: Duration = Duration::from_millis(3);
 /// Announcements a second that late receivers may ask for.
 const SOLICITED_PER_S: u64 = 50;
 /// Everybody's loss is looked at this often: there may be thousands.
@@ -86,6 +83,8 @@ pub struct SenderConfig {
     pub deadline: Option<Duration>,
     /// Rate of all lanes together.
     pub rate: RateControl,
+    /// What becomes of receivers that do not sustain the floor of the rate.
+    pub on_slow: OnSlow,
 }
 
 /// How far the session is.
@@ -202,6 +201,7 @@ pub struct Sender {
     /// So has the end of the image.
     rounded_off: bool,
     window: Window,
+    stragglers: Stragglers,
     feedback: Feedback,
     verify: Budget,
     solicited: Budget,
@@ -244,6 +244,7 @@ impl Sender {
             caught_up: false,
             rounded_off: false,
             window: Window::new(config.shape.lanes, config.shape.window_packets),
+            stragglers: Stragglers::new(config.rate.floor(), packet_bits(&config.shape)),
             feedback: Feedback::default(),
             verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
             solicited: Budget::new(SOLICITED_PER_S, 2),
@@ -298,20 +299,6 @@ impl Sender {
         self.data_started
     }
 
-    /// The group round-trip time, and never less than two packets of a lane
-    /// take: a receiver would ask again between one packet and the next.
-    pub fn grtt(&self) -> Duration {
-        let bits = self.packet_bits() * u64::from(self.config.shape.lanes);
-        let interval = bits.saturating_mul(1_000_000_000) / self.rate.bps().max(1);
-        self.grtt.current().max(Duration::from_nanos(interval) * 2)
-    }
-
-    /// Bits of L2 of a full packet.
-    fn packet_bits(&self) -> u64 {
-        let symbol_bytes = usize::from(self.config.shape.image.symbol_bytes());
-        l2_bytes(DATA_HEADER_BYTES + symbol_bytes, false) as u64 * 8
-    }
-
     /// First transmissions that are still to be sent, in blocks.
     pub fn first_left(&self) -> u64 {
         self.first_left
@@ -346,20 +333,6 @@ impl Sender {
         }
     }
 
-    /// Ends the session before everyone has the image.
-    pub fn end_early(&mut self, now: Time, reason: EndReason) {
-        if self.phase < Phase::Ending {
-            self.end(now, Ending::Early(reason));
-        }
-    }
-
-    fn end(&mut self, now: Time, ending: Ending) {
-        self.phase = Phase::Ending;
-        self.ending = ending;
-        self.end_at = now;
-        self.orders.clear();
-    }
-
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.checked = now;
@@ -387,79 +360,6 @@ impl Sender {
                 break;
             }
         }
-    }
-
-    fn say_the_end(&mut self, now: Time) {
-        if now < self.end_at {
-            return;
-        }
-        if self.end_left == 0 {
-            self.phase = Phase::Done;
-            return;
-        }
-        self.end_left -= 1;
-        let reason = match self.ending {
-            Ending::Early(reason) => reason,
-            Ending::Finished | Ending::NoReceivers => EndReason::Finished,
-        };
-        let text = message::end_text(reason, &self.config.shape.session);
-        let signature = self.config.session_key.sign(message::END_CONTEXT, &text);
-        let mut content = Vec::new();
-        Notice::End {
-            reason,
-            signature: &signature,
-        }
-        .emit(&mut content);
-        self.push_command(&CommandBody::Application(&content));
-        // For receivers of other makes.
-        self.push_command(&CommandBody::Eot);
-        self.end_at = now + END_SPACING;
-    }
-
-    fn group_size(&self) -> usize {
-        let expected = self.config.receivers.unwrap_or(1);
-        self.roster.heard().max(expected).min(ROSTER_MAX)
-    }
-
-    /// The backoff factor K. A small group needs no suppression. A middling one
-    /// needs it no more once every block has parity that will probably do: then
-    /// few are left to ask, and each round trip of backoff is one that
-    /// everybody waits.
-    fn backoff_factor(&self) -> u8 {
-        let size = self.group_size();
-        if size <= WINDOWED_GROUP_MAX || (self.rounded_off && size <= MIDDLING_GROUP_MAX) {
-            BACKOFF_FACTOR_SMALL
-        } else {
-            BACKOFF_FACTOR
-        }
-    }
-
-    fn sender_word(&self) -> SenderWord {
-        let size = self.group_size();
-        SenderWord {
-            instance_id: self.config.instance_id,
-            grtt: quantize::grtt_from_ns(self.grtt().as_nanos() as u64),
-            backoff: self.backoff_factor(),
-            gsize: quantize::gsize_from(size as u32),
-        }
-    }
-
-    fn push_command(&mut self, body: &CommandBody<'_>) {
-        let mut out = Vec::new();
-        let command = Command {
-            sequence: self.next_sequence(),
-            source_id: self.config.source_id,
-            sender: self.sender_word(),
-            body: *body,
-        };
-        command.emit(&mut out);
-        self.outbox.push_back(out);
-    }
-
-    /// The sequence of messages that lanes do not send: commands and object 1.
-    pub fn next_sequence(&mut self) -> u16 {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sequence
     }
 
     /// The next order for encoder and lanes.

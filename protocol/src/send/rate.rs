@@ -26,8 +26,6 @@ use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
 
 const START_BPS: u64 = 250_000_000;
-const FLOOR_BPS: u64 = 10_000_000;
-const CEILING_BPS: u64 = 100_000_000_000;
 /// What is left of the rate while losses are looked into.
 const CUT: f64 = 0.85;
 /// Losses from which more than that is cut at once.
@@ -104,6 +102,7 @@ pub struct RateReport {
 #[derive(Debug, Clone)]
 pub struct RateControl {
     bps: u64,
+    floor: u64,
     ceiling: u64,
     auto: bool,
     search: Search,
@@ -143,19 +142,28 @@ enum Search {
 }
 
 impl RateControl {
+    /// What [`RateControl::auto`] never goes below unless told otherwise, in
+    /// bits of L2 a second.
+    pub const FLOOR_BPS: u64 = 10_000_000;
+    /// The ceiling where the speed of the interface is not known.
+    pub const CEILING_BPS: u64 = 100_000_000_000;
+
     /// Always `bps`.
     pub fn fixed(bps: u64) -> RateControl {
         RateControl {
             auto: false,
-            ..RateControl::auto(Some(bps), bps)
+            ..RateControl::auto(bps, Some(bps), bps)
         }
     }
 
-    /// Finds its own rate, up to `ceiling` (the speed of the interface).
-    pub fn auto(ceiling: Option<u64>, start: u64) -> RateControl {
-        let ceiling = ceiling.unwrap_or(CEILING_BPS).max(1);
+    /// Finds its own rate from `floor` up to `ceiling` (the speed of the
+    /// interface); a lower ceiling is the floor.
+    pub fn auto(floor: u64, ceiling: Option<u64>, start: u64) -> RateControl {
+        let ceiling = ceiling.unwrap_or(Self::CEILING_BPS).max(1);
+        let floor = floor.clamp(1, ceiling);
         RateControl {
-            bps: start.min(ceiling),
+            bps: start.clamp(floor, ceiling),
+            floor,
             ceiling,
             auto: true,
             search: Search::Doubling,
@@ -177,6 +185,11 @@ impl RateControl {
     /// The moderate rate that [`RateControl::auto`] is meant to start with.
     pub fn start() -> u64 {
         START_BPS
+    }
+
+    /// The rate that it does not go below; `None`: it is fixed.
+    pub fn floor(&self) -> Option<u64> {
+        self.auto.then_some(self.floor)
     }
 
     /// The rate now.
@@ -427,7 +440,7 @@ impl RateControl {
     }
 
     fn set(&mut self, bps: u64) {
-        self.bps = bps.clamp(FLOOR_BPS.min(self.ceiling), self.ceiling);
+        self.bps = bps.clamp(self.floor, self.ceiling);
     }
 }
 

@@ -29,6 +29,11 @@ pub enum MemberState {
     Failed(String),
     /// Not heard for longer than the stall time-out.
     Stalled,
+    /// Given up: it did not sustain the floor of the rate.
+    Slow {
+        /// Bits of L2 a second that it did sustain.
+        sustained_bps: u64,
+    },
 }
 
 /// One receiver.
@@ -54,6 +59,9 @@ pub struct Member {
     pub lost: u64,
     /// Its socket's drops, in buffers.
     pub socket_drops: u32,
+    /// What it sustained when it last held the session below the floor of its
+    /// rate, in bits of L2 a second.
+    pub sustained_bps: Option<u64>,
     /// Leaves that it has verified.
     pub leaves_verified: u32,
     /// When its completion was heard.
@@ -81,6 +89,7 @@ impl Member {
             loss: LossEstimate::default(),
             lost: 0,
             socket_drops: 0,
+            sustained_bps: None,
             leaves_verified: 0,
             completed_at: None,
             figures: Figures::default(),
@@ -95,6 +104,11 @@ impl Member {
     /// Whether the session still works for it.
     pub fn is_open(&self) -> bool {
         matches!(self.state, MemberState::Receiving | MemberState::Finishing)
+    }
+
+    /// Whether nothing that it says counts but that it completed.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.state, MemberState::Slow { .. })
     }
 }
 
@@ -145,7 +159,7 @@ impl Roster {
         self.heard == self.members.len()
     }
 
-    fn set_state(&mut self, at: usize, state: MemberState) {
+    pub(super) fn set_state(&mut self, at: usize, state: MemberState) {
         let member = &mut self.members[at];
         let was_open = member.is_open();
         self.heard += usize::from(member.state == MemberState::Expected);
@@ -177,6 +191,11 @@ impl Roster {
             member.welcome_due = false;
             &*member
         })
+    }
+
+    /// The receiver at this place.
+    pub(super) fn member_mut(&mut self, at: usize) -> &mut Member {
+        &mut self.members[at]
     }
 
     /// The receiver with this node id.
@@ -219,6 +238,11 @@ impl Roster {
         if fresh || restarted || self.members[at].state == MemberState::Stalled {
             self.set_state(at, MemberState::Receiving);
             let member = &mut self.members[at];
+            if moved {
+                // Another process: it counts from zero.
+                (member.loss, member.lost) = (LossEstimate::default(), 0);
+                member.socket_drops = 0;
+            }
             member.read = positions.to_vec();
             member.missing = register.missing;
         }
@@ -252,15 +276,19 @@ impl Roster {
         }
     }
 
-    /// Enters a completion or a failure; gives whether it was news.
-    pub(super) fn complete(&mut self, now: Time, key: &PublicKey, complete: Complete) -> bool {
-        let Some(&at) = self.by_key.get(key) else {
-            return false;
-        };
+    /// Enters a completion or a failure; gives the member's place if that was
+    /// news.
+    pub(super) fn complete(
+        &mut self,
+        now: Time,
+        key: &PublicKey,
+        complete: Complete,
+    ) -> Option<usize> {
+        let &at = self.by_key.get(key)?;
         let member = &mut self.members[at];
         member.heard = now;
         if member.completed_at.is_some() {
-            return false;
+            return None;
         }
         member.completed_at = Some(now);
         member.lost = complete.figures.lost_symbols;
@@ -270,7 +298,7 @@ impl Roster {
             Some(error) => MemberState::Failed(error),
         };
         self.set_state(at, state);
-        true
+        Some(at)
     }
 
     /// Marks receivers that said nothing for `timeout` as stalled.

@@ -5,7 +5,7 @@
 //! window beyond the least of them: what is under way then always fits into
 //! the socket buffers.
 
-use super::roster::Roster;
+use super::roster::{Member, Roster};
 use crate::limits::{WINDOW_SILENCE, WINDOWED_GROUP_MAX};
 use crate::time::{Duration, Time};
 use alloc::vec;
@@ -93,11 +93,32 @@ impl Window {
         };
         let open = roster.members().iter().filter(|m| m.is_open());
         let holding = open.filter(|m| now.since(m.heard) < silence);
-        let limits = holding.map(|m| {
-            let packets = self.packets.min(u64::from(m.buffer_packets).max(64));
-            m.read.get(lane).copied().unwrap_or(0) + packets
-        });
+        let limits = holding.map(|m| m.read.get(lane).copied().unwrap_or(0) + self.packets_of(m));
         limits.min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether a lane can hardly go on for what this member has not read, and
+    /// whether somebody else has read at least half a window more of it.
+    pub(super) fn holds(&self, roster: &Roster, at: usize) -> (bool, bool) {
+        if roster.open() > WINDOWED_GROUP_MAX {
+            return (false, false);
+        }
+        let members = roster.members();
+        let packets = self.packets_of(&members[at]);
+        let read = |member: &Member, lane: usize| member.read.get(lane).copied().unwrap_or(0);
+        let held = (0..).zip(&self.positions).find(|&(lane, &(position, _))| {
+            position + packets / 4 >= read(&members[at], lane) + packets
+        });
+        let behind = held.is_some_and(|(lane, _)| {
+            let others = members.iter().filter(|member| member.is_open());
+            let furthest = others.map(|member| read(member, lane)).max();
+            furthest.is_some_and(|furthest| furthest >= read(&members[at], lane) + packets / 2)
+        });
+        (held.is_some(), behind)
+    }
+
+    fn packets_of(&self, member: &Member) -> u64 {
+        self.packets.min(u64::from(member.buffer_packets).max(64))
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::random::Random;
 
 const PACKET_BITS: u64 = 1_490 * 8;
+const FLOOR: u64 = RateControl::FLOOR_BPS;
 const GRTT: Duration = Duration::from_millis(1);
 const LINK: Link = Link {
     grtt: GRTT,
@@ -119,7 +120,7 @@ fn run(rate: &mut RateControl, path: &mut Path, ms: u64, reads_bps: f64) -> (f64
 }
 
 fn auto() -> RateControl {
-    RateControl::auto(Some(10_000_000_000), RateControl::start())
+    RateControl::auto(FLOOR, Some(10_000_000_000), RateControl::start())
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn a_sender_that_is_held_does_not_raise_its_rate() {
 
 #[test]
 fn a_full_socket_halves_the_rate_once() {
-    let mut rate = RateControl::auto(None, 8_000_000_000);
+    let mut rate = RateControl::auto(FLOOR, None, 8_000_000_000);
     let drop = RateReport {
         member: 0,
         received: 100,
@@ -198,12 +199,13 @@ fn a_full_socket_halves_the_rate_once() {
 
 #[test]
 fn it_never_leaves_floor_and_ceiling() {
-    let mut rate = RateControl::auto(Some(2_000_000_000), 1_000_000_000);
+    let mut rate = RateControl::auto(30_000_000, Some(2_000_000_000), 1_000_000_000);
     run(&mut rate, &mut Path::new(1e12, 0.0), 400, 1e12);
     assert_eq!(rate.bps(), 2_000_000_000);
     let (_, lost) = run(&mut rate, &mut Path::new(1e6, 0.0), 2_000, 1e12);
     assert!(lost > 0.0);
-    assert_eq!(rate.bps(), FLOOR_BPS);
+    assert_eq!(rate.bps(), 30_000_000);
+    assert_eq!(rate.floor(), Some(30_000_000));
 }
 
 #[test]
