@@ -13,6 +13,7 @@ use std::process::Command;
 pub struct Records {
     out: Option<File>,
     common: Common,
+    cores: CoreTime,
     /// What was written, for tables.
     pub lines: Vec<Value>,
 }
@@ -52,6 +53,7 @@ impl Records {
         Ok(Records {
             out,
             common: Common::of_this_machine(),
+            cores: CoreTime::now(),
             lines: Vec::new(),
         })
     }
@@ -65,6 +67,11 @@ impl Records {
         let common = serde_json::to_value(&self.common).map_err(io::Error::other)?;
         if let (Value::Object(line), Value::Object(common)) = (&mut line, common) {
             line.extend(common);
+            let before = std::mem::replace(&mut self.cores, CoreTime::now());
+            line.insert(
+                "steal_percent".to_owned(),
+                self.cores.steal_since(&before).into(),
+            );
         }
         if let Some(out) = &mut self.out {
             out.write_all(format!("{line}\n").as_bytes())?;
@@ -120,6 +127,38 @@ pub fn origin(line: &Value) -> String {
     )
 }
 
+/// Time of all cores together, in ticks of proc_stat(5).
+#[derive(Debug, Clone, Copy, Default)]
+struct CoreTime {
+    all: u64,
+    steal: u64,
+}
+
+impl CoreTime {
+    fn now() -> CoreTime {
+        let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        CoreTime::parse(&text)
+    }
+
+    fn parse(text: &str) -> CoreTime {
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu "));
+        let ticks = line.unwrap_or_default().split_whitespace();
+        // Guests' time, behind these, is in user time already.
+        let ticks: Vec<u64> = ticks.take(8).flat_map(str::parse).collect();
+        CoreTime {
+            all: ticks.iter().sum(),
+            steal: ticks.get(7).copied().unwrap_or(0),
+        }
+    }
+
+    /// Per cent that the host of a virtual machine took for others.
+    fn steal_since(&self, before: &CoreTime) -> f64 {
+        let all = self.all.saturating_sub(before.all).max(1);
+        let steal = self.steal.saturating_sub(before.steal);
+        (steal as f64 / all as f64 * 1e4).round() / 1e2
+    }
+}
+
 impl Common {
     fn of_this_machine() -> Common {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -167,6 +206,14 @@ fn revision() -> Option<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn steal_is_a_part_of_the_time_of_all_cores() {
+        let before = CoreTime::parse("cpu  10 0 10 60 0 0 0 20 9 9\ncpu0 1 1\n");
+        let after = CoreTime::parse("cpu  50 0 10 100 0 0 0 40 9 9\n");
+        assert_eq!(after.steal_since(&before), 20.0);
+        assert_eq!(CoreTime::parse("").steal_since(&before), 0.0);
+    }
 
     #[test]
     fn old_lines_are_completed() {

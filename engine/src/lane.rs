@@ -45,7 +45,7 @@ const SPIN_NS_MAX: u64 = 300_000;
 /// A lane may make up for being late by this much line time, at slow rates by
 /// more: a busy machine wakes it milliseconds late, and so many bytes fit the
 /// queue of a cheap switch four times.
-const BURST_NS: u64 = 750_000;
+const BURST_NS: u64 = 500_000;
 const SLOW_BURST_NS: u64 = 4_000_000;
 const SLOW_BURST_BYTES: u64 = 32 << 10;
 
