@@ -15,6 +15,7 @@ mod grtt;
 mod ledger;
 mod observed;
 mod parity;
+mod path;
 mod rate;
 mod roster;
 mod serving;

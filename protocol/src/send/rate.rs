@@ -22,6 +22,7 @@
 //! once.
 
 use super::observed::{Observed, Sample};
+use super::path::Path;
 use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
 
@@ -34,10 +35,6 @@ const HEAVY: f64 = 0.3;
 /// flow of some hundred packets takes, and so long at least.
 const RETURN_TRIPS: u32 = 50;
 const RETURN_MIN: Duration = Duration::from_millis(50);
-/// A path that carries less than this part of what it carried before is taken for
-/// shared with others, until it was seen to carry as much again so many times.
-const SAME: f64 = 0.95;
-const SHARED_MAX: u32 = 8;
 /// Part of what a path carried that it is used to for a while: its queue stays
 /// empty, and others find room to begin in.
 const HEADROOM: f64 = 0.985;
@@ -53,8 +50,6 @@ const QUEUE_BITS: f64 = 128.0 * 1024.0 * 8.0;
 /// Part of what the path carried that it grows by, at most, until it is known
 /// whether that was too much.
 const OVERSHOOT: f64 = 0.15;
-/// The most that was ever carried is forgotten over this time.
-const PEAK_FADES: Duration = Duration::from_secs(30);
 /// A round lasts this long at least.
 const ROUND: Duration = Duration::from_millis(2);
 /// Packets of a round at least, and those after which the count begins anew.
@@ -63,14 +58,6 @@ const NEAR_PACKETS: u64 = 1_000;
 /// Losses beyond the usual that a verdict rests on, and most packets for it.
 const VERDICT_LOSSES: f64 = 20.0;
 const VERDICT_PACKETS_MAX: u64 = 20_000;
-/// Losses beyond the expected are unusual from so many standard deviations, and
-/// so many packets, on.
-const DEVIATIONS: f64 = 6.0;
-/// On a path that is usually cleaner than this, with its limit known, fewer will do.
-const CLEAN: f64 = 1e-4;
-const DEVIATIONS_CLEAN: f64 = 3.0;
-/// Where others use the path every loss counts, as it does for them.
-const DEVIATIONS_SHARED: f64 = 1.0;
 /// Reports of socket drops within this time belong to one event.
 const EVENT: Duration = Duration::from_millis(50);
 
@@ -79,7 +66,7 @@ const EVENT: Duration = Duration::from_millis(50);
 pub struct Link {
     /// Group round-trip time now: as long, reports are about an earlier rate.
     pub grtt: Duration,
-    /// The least round trip there was: what TCP has beside us.
+    /// The least round trip lately: what TCP has beside us.
     pub least_trip: Duration,
     /// A full packet in L2.
     pub packet_bits: u64,
@@ -108,13 +95,7 @@ pub struct RateControl {
     search: Search,
     observed: Observed,
     link: Link,
-    /// The most that the path carried for us when it was full.
-    peak: u64,
-    peak_at: Time,
-    /// Full, it carried less than that: so often is it now taken for shared.
-    shared: u32,
-    /// Part of the packets that is lost whatever the rate.
-    usual: f64,
+    path: Path,
     /// Reports until then are about packets sent at an earlier rate.
     hold_until: Time,
     event_until: Time,
@@ -173,10 +154,7 @@ impl RateControl {
                 least_trip: GRTT_INITIAL,
                 packet_bits: 0,
             },
-            peak: 0,
-            peak_at: Time::ZERO,
-            shared: 0,
-            usual: 0.0,
+            path: Path::default(),
             hold_until: Time::ZERO,
             event_until: Time::ZERO,
         }
@@ -221,14 +199,10 @@ impl RateControl {
         };
         match self.search.clone() {
             Search::Trying { .. } => self.judge(now, &sample),
-            _ if self.is_unusual(&sample) => self.look_into(now, sample),
+            _ if self.path.is_unusual(&sample) => self.look_into(now, sample),
             Search::Near { .. } if sample.packets < NEAR_PACKETS => {}
             search => {
-                let usual = self.usual + (sample.loss - self.usual) / 16.0;
-                // A path that was clean at its limit is not to blame for losses.
-                if self.peak == 0 || self.usual >= CLEAN || usual < self.usual {
-                    self.usual = usual;
-                }
+                self.path.learn(&sample);
                 self.observed.clear();
                 if matches!(search, Search::Doubling) && self.is_used(&sample) {
                     self.set(bps.saturating_mul(2));
@@ -250,19 +224,6 @@ impl RateControl {
         self.renew(now);
     }
 
-    /// Whether chance alone would hardly lose so many: it is the worst receiver's
-    /// sample, and one is looked at many times a second.
-    fn is_unusual(&self, sample: &Sample) -> bool {
-        let expected = self.usual * sample.packets as f64;
-        let deviations = match () {
-            () if self.is_shared() => DEVIATIONS_SHARED,
-            () if self.peak > 0 && self.usual < CLEAN => DEVIATIONS_CLEAN,
-            () => DEVIATIONS,
-        };
-        let beyond = sample.loss * sample.packets as f64 - expected - deviations;
-        beyond > 0.0 && beyond * beyond > deviations * deviations * expected
-    }
-
     /// Whether the lanes send about as much as they may: raising a rate that is
     /// not used finds nothing out.
     fn is_used(&self, sample: &Sample) -> bool {
@@ -270,7 +231,7 @@ impl RateControl {
     }
 
     fn look_into(&mut self, now: Time, before: Sample) {
-        if self.is_shared() {
+        if self.path.is_shared() {
             // TCP does not ask twice either, and would take what is freed meanwhile.
             self.congested(now, &before, true);
             return self.renew(now);
@@ -306,25 +267,23 @@ impl RateControl {
         else {
             return;
         };
-        let went_away = after.loss <= self.usual + (before.loss - self.usual) / 3.0;
+        let went_away = self.path.is_free_of(before.loss, after);
         // Losses of the path's own leave what arrives in proportion to the rate.
         let kept = after.delivered_bps as f64 / before.delivered_bps.max(1) as f64;
         let carried =
             before.is_of_rate() && after.is_of_rate() && (kept - cut).abs() > (1.0 - cut) / 2.0;
         if went_away {
-            self.usual = self.usual.min(after.loss);
+            self.path.usual = self.path.usual.min(after.loss);
             self.congested(now, &before, false);
         } else if carried {
-            self.usual = 0.0;
+            self.path.usual = 0.0;
             self.set((after.delivered_bps as f64 * CUT) as u64);
             self.return_to(now, after.delivered_bps);
-        } else if self.peak > 0 {
-            // The path has carried as much without: others are on it.
+        } else if self.path.is_known_clean() {
+            // It has carried as much without: others are on it.
             self.congested(now, &before, true);
         } else {
-            let packets = (before.packets + after.packets) as f64;
-            let lost = before.loss * before.packets as f64 + after.loss * after.packets as f64;
-            self.usual = lost / packets;
+            self.path.take_for_own(&before, after);
             self.set(bps);
             match then {
                 None => self.search = Search::Doubling,
@@ -345,34 +304,14 @@ impl RateControl {
 
     /// The path was full while it carried `sample`; `others` take part of it.
     fn congested(&mut self, now: Time, sample: &Sample, others: bool) {
-        let age = now.since(self.peak_at).min(PEAK_FADES);
-        let faded = self.peak as f64 * (1.0 - age.as_secs_f64() / PEAK_FADES.as_secs_f64());
-        let mut most = sample.delivered_bps;
-        if sample.is_of_rate() {
-            self.shared = match most as f64 / faded {
-                _ if self.peak == 0 => 0,
-                SAME.. => self.shared.saturating_sub(1),
-                _ => (self.shared + if others { 2 } else { 1 }).min(SHARED_MAX),
-            };
-            self.peak = most.max(faded as u64);
-            self.peak_at = now;
-        } else {
-            // How much arrives from a sender that is held up tells nothing.
-            self.shared = (self.shared + 2 * u32::from(others)).min(SHARED_MAX);
-            most = most.max((sample.allowed_bps as f64 * CUT) as u64);
-        }
-        if self.is_shared() {
+        let most = self.path.filled(now, sample, others);
+        if self.path.is_shared() {
             let left = (most as f64 * YIELD) as u64;
             self.set(left);
             self.return_to(now, left);
         } else {
             self.return_to(now, (most as f64 * HEADROOM) as u64);
         }
-    }
-
-    /// Whether somebody else is on the path.
-    fn is_shared(&self) -> bool {
-        self.shared > 0
     }
 
     fn return_to(&mut self, now: Time, most: u64) {
@@ -384,14 +323,14 @@ impl RateControl {
             most,
             since: now,
             back_in,
-            slope: match self.is_shared() {
+            slope: match self.path.is_shared() {
                 true => {
-                    let queue = QUEUE_BITS / self.peak.max(1) as f64;
+                    let queue = QUEUE_BITS / self.path.peak().max(1) as f64;
                     let trip = self.link.least_trip.as_secs_f64();
                     let trip = trip.min(queue.max(TRIP_MAX_S));
                     let lag = self.lag().as_secs_f64();
                     let tcp = YIELDING_GROWTH * self.link.packet_bits as f64 / (trip * trip);
-                    tcp.min(OVERSHOOT * self.peak as f64 / lag)
+                    tcp.min(OVERSHOOT * self.path.peak() as f64 / lag)
                 }
                 false => 0.0,
             },
@@ -400,7 +339,8 @@ impl RateControl {
 
     /// Packets that would lose enough again, if nothing had changed.
     fn verdict_packets(&self, before: &Sample) -> u64 {
-        let beyond = (before.loss - self.usual).max(VERDICT_LOSSES / VERDICT_PACKETS_MAX as f64);
+        let beyond =
+            (before.loss - self.path.usual).max(VERDICT_LOSSES / VERDICT_PACKETS_MAX as f64);
         ((VERDICT_LOSSES / beyond) as u64).max(ROUND_PACKETS)
     }
 

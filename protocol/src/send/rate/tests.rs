@@ -158,6 +158,16 @@ fn a_slow_port_behind_a_bad_cable_is_found() {
 }
 
 #[test]
+fn a_bad_cable_is_not_taken_for_others_when_the_port_was_full_before() {
+    let mut rate = auto();
+    let mut path = Path::new(1e9, 0.01);
+    run(&mut rate, &mut path, 4_000, 1e12);
+    path.carries_bps = 1e12;
+    run(&mut rate, &mut path, 4_000, 1e12);
+    assert_eq!(rate.bps(), 10_000_000_000);
+}
+
+#[test]
 fn a_tcp_flow_on_the_same_port_gets_its_share() {
     let mut path = Path::new(1e9, 0.0);
     path.tcp = Some(Tcp {
