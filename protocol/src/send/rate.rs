@@ -27,6 +27,8 @@ use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
 
 const START_BPS: u64 = 250_000_000;
+/// Up to here the first steps are twice as long: few ports are slower.
+const QUICK_BPS: u64 = 1_000_000_000;
 /// What is left of the rate while losses are looked into.
 const CUT: f64 = 0.85;
 /// Losses from which more than that is cut at once.
@@ -205,7 +207,7 @@ impl RateControl {
                 self.path.learn(&sample);
                 self.observed.clear();
                 if matches!(search, Search::Doubling) && self.is_used(&sample) {
-                    self.set(bps.saturating_mul(2));
+                    self.set(bps.saturating_mul(if bps < QUICK_BPS { 4 } else { 2 }));
                     self.hold_until = now + link.grtt + link.grtt / 2;
                 }
             }
