@@ -157,10 +157,11 @@ impl Demo {
         };
         let copies = self.receivers as u64 + 1;
         let work = Staging::tmpfs(size * copies * 3 / 2 + SLACK_BYTES)?;
-        warm(&work.path().join("warm"), size * copies * 5 / 4)
-            .map_err(io_error("warming", work.path()))?;
         let image = self.prepare_image(work.path())?;
         let (trust, manifest) = self.sign(work.path(), &image)?;
+        // Last: what is free for long goes back to the host of a virtual machine.
+        warm(&work.path().join("warm"), size * copies * 5 / 4)
+            .map_err(io_error("warming", work.path()))?;
         let places = match &self.target {
             Some(dir) => Staging::directory(dir)?,
             None => Staging::directory(work.path())?,
