@@ -160,7 +160,7 @@ impl Demo {
         let image = self.prepare_image(work.path())?;
         let (trust, manifest) = self.sign(work.path(), &image)?;
         // Last: what is free for long goes back to the host of a virtual machine.
-        warm(&work.path().join("warm"), size * copies * 5 / 4)
+        warm(&work.path().join("warm"), size * (copies - 1) * 5 / 4)
             .map_err(io_error("warming", work.path()))?;
         let places = match &self.target {
             Some(dir) => Staging::directory(dir)?,
