@@ -67,7 +67,10 @@ impl Progress {
         let best = members.iter().map(|m| m.leaves_verified).max().unwrap_or(0);
         let slow = members
             .iter()
-            .filter(|m| m.is_open() && m.leaves_verified + 64 < best / 10 * 9)
+            .filter(|m| {
+                let behind = m.leaves_verified + 64 < best / 10 * 9;
+                m.state == MemberState::Aside || m.is_open() && behind
+            })
             .count();
         let heard = sender.feedback();
         if sender.phase() >= Phase::Sending {

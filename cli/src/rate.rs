@@ -42,6 +42,9 @@ enum Slow {
     Wait,
     /// It is given up and reported as slow; the others go on
     Drop,
+    /// The others go on; when they have ended it is served alone, by unicast to
+    /// its own address and at its own pace
+    Unicast,
 }
 
 impl RateArgs {
@@ -74,6 +77,7 @@ impl RateArgs {
         let on_slow = match self.on_slow {
             Slow::Wait => OnSlow::Wait,
             Slow::Drop => OnSlow::Drop,
+            Slow::Unicast => OnSlow::Unicast,
         };
         Ok(Pace {
             fixed_bps,
@@ -87,6 +91,7 @@ impl RateArgs {
         let flag = match (self.rate_floor, self.on_slow) {
             (Some(_), _) => "--rate-floor",
             (None, Slow::Drop) => "--on-slow drop",
+            (None, Slow::Unicast) => "--on-slow unicast",
             (None, Slow::Wait) => return Ok(()),
         };
         Err(Failure::usage(format!(
@@ -141,12 +146,14 @@ mod tests {
         assert_eq!(pace.on_slow, OnSlow::Wait);
         let pace = resolve(None, "--rate-floor 40mbit --on-slow drop").unwrap();
         assert_eq!((pace.floor_bps, pace.on_slow), (40_000_000, OnSlow::Drop));
+        let pace = resolve(None, "--on-slow unicast").unwrap();
+        assert_eq!(pace.on_slow, OnSlow::Unicast);
     }
 
     #[test]
     fn a_given_rate_has_no_floor() {
         for rate in ["900mbit", "line"] {
-            for flag in ["--rate-floor 1mbit", "--on-slow drop"] {
+            for flag in ["--rate-floor 1mbit", "--on-slow drop", "--on-slow unicast"] {
                 let refused = resolve(Some(1_000), &format!("--rate {rate} {flag}"));
                 assert!(refused.unwrap_err().contains("is for --rate auto"));
             }

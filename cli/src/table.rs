@@ -14,7 +14,7 @@ pub(crate) fn push_report(report: &Value) {
         let done = receiver["elapsed_ms"].as_f64();
         let goodput = receiver["goodput_bps"].as_f64();
         println!(
-            "{:<16} {:<10} {:>8} {:>9} {:>8} {:>7} {:>8}  {}{}",
+            "{:<16} {:<10} {:>8} {:>9} {:>8} {:>7} {:>8}  {}{}{}",
             text(&receiver["name"]),
             text(&receiver["state"]),
             done.map_or("-".into(), |ms| format!("{:.2} s", ms / 1e3)),
@@ -26,6 +26,11 @@ pub(crate) fn push_report(report: &Value) {
                 "yes"
             } else {
                 "no"
+            },
+            if receiver["unicast"] == true {
+                "  by unicast"
+            } else {
+                ""
             },
             receiver["error"]
                 .as_str()

@@ -76,6 +76,7 @@ pub fn drive(drive: Drive) -> Result<Driven, TransmitError> {
         rate_bps,
         loss: GroupLoss::default(),
         word: SenderWord::default(),
+        target: None,
     });
     let (sent, _departures) = unbounded();
     let mut repairs = Vec::new();

@@ -136,6 +136,8 @@ struct Lane {
     /// Pieces to hand over together, from how long they took.
     together: usize,
     recycled: Vec<TrainBuffer>,
+    /// Changes of the target that this lane has followed.
+    target_epoch: u32,
     report: LaneReport,
     last_departure: u64,
     burst: u64,
@@ -202,6 +204,7 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         waiting: 0,
         together: 1,
         recycled: Vec::new(),
+        target_epoch: 0,
         report,
         last_departure: 0,
         burst: 0,
@@ -254,6 +257,9 @@ impl Lane {
         if !self.await_window(packets as u64)? {
             self.done.put(train);
             return Ok(());
+        }
+        if self.shared.target_epoch() != self.target_epoch {
+            self.retarget()?;
         }
         self.number(class, &mut train);
         let (stride, bytes) = (train.packet_bytes(), train.bytes());
@@ -315,6 +321,15 @@ impl Lane {
             self.last_departure = 0;
         }
         Ok(true)
+    }
+
+    /// Follows a change of the target, once everything for the old one has left.
+    fn retarget(&mut self) -> Result<(), TransmitError> {
+        self.settle()?;
+        let (target, epoch) = self.shared.target();
+        self.transmitter.send_to(target);
+        self.target_epoch = epoch;
+        Ok(())
     }
 
     /// Writes what is only known at departure into every header.
@@ -380,15 +395,24 @@ impl Lane {
         for train in self.recycled.drain(..) {
             self.done.put(train);
         }
+        if self.transmitter.is_unreachable() {
+            self.shared.note_unreachable(self.target_epoch);
+        }
         Ok(())
     }
 
-    /// Waits for what is in flight, so that its memory may go.
-    fn drain(&mut self) -> Result<(), TransmitError> {
+    /// Waits for what is in flight.
+    fn settle(&mut self) -> Result<(), TransmitError> {
         self.flush()?;
         while self.transmitter.in_flight() > 0 {
             self.reap(Some(DRAIN_WAIT))?;
         }
+        Ok(())
+    }
+
+    /// Waits for what is in flight, so that its memory may go, and sums up.
+    fn drain(&mut self) -> Result<(), TransmitError> {
+        self.settle()?;
         let counters = self.transmitter.counters();
         self.report.syscalls = counters.syscalls;
         self.report.path = self.transmitter.path().to_string();

@@ -1,9 +1,11 @@
 //! Message headers for the kernel, and sendmmsg(2) over them.
 
 use std::mem;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
+
+use socket2::SockAddr;
 
 use crate::transmit_queue::{Cursor, Message, TransmitQueue};
 use crate::transmitter::TransmitError;
@@ -30,6 +32,9 @@ pub(crate) struct Batch {
     headers: Box<[libc::mmsghdr]>,
     pieces: Box<[libc::iovec]>,
     controls: Box<[SegmentControl]>,
+    /// Where all messages go, if not to where the socket is connected: boxed,
+    /// because the headers point at it.
+    target: Option<Box<SockAddr>>,
     length: usize,
 }
 
@@ -54,6 +59,7 @@ impl Batch {
             headers: vec![header; messages_max].into_boxed_slice(),
             pieces: vec![piece; messages_max].into_boxed_slice(),
             controls: vec![control; messages_max].into_boxed_slice(),
+            target: None,
             length: 0,
         };
         let pieces = batch.pieces.as_mut_ptr();
@@ -62,6 +68,21 @@ impl Batch {
             header.msg_hdr.msg_iovlen = 1;
         }
         batch
+    }
+
+    /// Sends all further messages to `target`; `None`: to where the socket is
+    /// connected. Nothing may be on its way.
+    pub(crate) fn send_to(&mut self, target: Option<SocketAddr>) {
+        self.target = target.map(|target| Box::new(SockAddr::from(target)));
+        let (name, length) = match &self.target {
+            // The kernel only reads where a message to be sent goes.
+            Some(target) => (target.as_ptr().cast_mut().cast(), target.len()),
+            None => (ptr::null_mut(), 0),
+        };
+        for header in &mut self.headers {
+            header.msg_hdr.msg_name = name;
+            header.msg_hdr.msg_namelen = length;
+        }
     }
 
     /// Takes as many messages from the front of the queue as there is room for.
@@ -114,6 +135,11 @@ impl Mmsg {
         Ok(Mmsg { batch })
     }
 
+    /// See [`Batch::send_to`].
+    pub(crate) fn send_to(&mut self, target: Option<SocketAddr>) {
+        self.batch.send_to(target);
+    }
+
     /// Sends until the queue is empty or paused.
     pub(crate) fn advance(
         &mut self,
@@ -140,8 +166,9 @@ fn send_many(socket: &UdpSocket, batch: &mut Batch) -> std::io::Result<usize> {
     // SAFETY: the descriptor is open because `socket` is borrowed. `headers`
     // has `count` initialised elements, since `fill` never counts beyond the
     // array. Each points at an iovec and control data of the same batch, which
-    // is borrowed, and at packets of trains that the queue owns: `fill` has just
-    // read them from there and nothing was completed since.
+    // is borrowed, at no name or the address that the batch owns, and at packets
+    // of trains that the queue owns: `fill` has just read them from there and
+    // nothing was completed since.
     let result =
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT as _) };
     usize::try_from(result).map_err(|_| std::io::Error::last_os_error())

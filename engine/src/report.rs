@@ -201,6 +201,8 @@ pub struct ReceiverReport {
     /// Where it held the session below the floor of its rate: what it sustained
     /// then, in bits of L2 a second.
     pub sustained_bps: Option<u64>,
+    /// Whether it was served by unicast, after the others.
+    pub unicast: bool,
     /// Why it failed.
     pub error: Option<String>,
 }

@@ -8,7 +8,7 @@
 //! asking the socket, before each batch, whether it has room for all of it.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -66,6 +66,12 @@ impl Ring {
             submitted: 0,
             completed: 0,
         })
+    }
+
+    /// See [`Batch::send_to`].
+    pub(crate) fn send_to(&mut self, target: Option<SocketAddr>) {
+        assert_eq!(self.outstanding(), 0, "requests refer to the old address");
+        self.batch.send_to(target);
     }
 
     /// Sends until the queue is empty or paused, or the socket's buffer is full.
@@ -161,8 +167,8 @@ impl Ring {
                 entry = entry.flags(squeue::Flags::IO_LINK);
             }
             // SAFETY: the header and all it points at stay as they are until the
-            // request completes: `advance` fills the batch again only when
-            // nothing is outstanding, and the queue keeps a train until its
+            // request completes: `advance` fills the batch again, and `send_to`
+            // changes its address, only when nothing is outstanding, and the queue keeps a train until its
             // messages are completed, which `collect` tells it. On drop,
             // `drain` comes first.
             let pushed = unsafe { submission.push(&entry) };

@@ -84,6 +84,9 @@ impl SessionLoop<'_> {
             let at = now();
             self.take_departures(at, &mut totals);
             self.take_feedback(&mut buffer);
+            if self.shared.is_target_unreachable() {
+                self.sender.handle_unreachable();
+            }
             self.sender.handle_timeout(now());
             self.take_signals();
             self.give_orders();

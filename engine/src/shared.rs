@@ -1,13 +1,16 @@
 //! What the repair thread tells encoder and lanes, and what they tell it back,
-//! without a lock: single words that are read when they are needed.
+//! without a lock: single words that are read when they are needed. Only the
+//! address that lanes send to has one, taken when a word says that it changed.
 
 use linecast_protocol::limits::LANES_MAX;
 use linecast_protocol::send::{Control, GroupLoss};
 use linecast_protocol::wire::SenderWord;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Words shared by the threads of one push. None of them orders another, so
-/// relaxed access is enough.
+/// Words shared by the threads of one push. None of them orders another (the
+/// epoch of the target changes under its lock), so relaxed access is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     rate_bps: AtomicU64,
@@ -23,6 +26,11 @@ pub(crate) struct Shared {
     sent_packets: AtomicU64,
     sent_bytes: AtomicU64,
     stop: AtomicBool,
+    /// Where lanes send to instead of to the group, and how often that changed.
+    target: Mutex<Option<SocketAddr>>,
+    target_epoch: AtomicU32,
+    /// The newest epoch whose target a lane could not send to; 0: none.
+    unreachable_epoch: AtomicU32,
 }
 
 impl Shared {
@@ -45,6 +53,38 @@ impl Shared {
         } = control.word;
         self.header
             .store(u32::from_be_bytes([0, grtt, backoff, gsize]), Relaxed);
+        let mut target = self.locked_target();
+        if *target != control.target {
+            *target = control.target;
+            self.target_epoch.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Changes with the target: lanes look at this before every train.
+    pub(crate) fn target_epoch(&self) -> u32 {
+        self.target_epoch.load(Relaxed)
+    }
+
+    /// The target, and its epoch.
+    pub(crate) fn target(&self) -> (Option<SocketAddr>, u32) {
+        let target = self.locked_target();
+        (*target, self.target_epoch())
+    }
+
+    /// A lane cannot send to the target of this epoch.
+    pub(crate) fn note_unreachable(&self, epoch: u32) {
+        self.unreachable_epoch.fetch_max(epoch, Relaxed);
+    }
+
+    /// Whether the present target cannot be sent to.
+    pub(crate) fn is_target_unreachable(&self) -> bool {
+        let epoch = self.unreachable_epoch.load(Relaxed);
+        epoch > 0 && epoch == self.target_epoch()
+    }
+
+    fn locked_target(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        // An address is whole, whatever became of the thread that wrote it.
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets `lane` go up to `limit`.

@@ -233,14 +233,11 @@ fn receiver_report(
             "stalled",
             Some("silent for longer than --stall-timeout".to_owned()),
         ),
-        MemberState::Slow { sustained_bps } => {
-            let floor = floor_bps.unwrap_or_default();
-            let text = format!(
-                "slow: sustained {}, floor {}",
-                mbit(*sustained_bps),
-                mbit(floor)
-            );
-            ("slow", Some(text))
+        MemberState::Slow { sustained_bps } => ("slow", Some(too_slow(*sustained_bps, floor_bps))),
+        MemberState::Aside => {
+            let slow = member.sustained_bps.map(|bps| too_slow(bps, floor_bps));
+            let why = slow.unwrap_or_else(|| "came late".to_owned());
+            ("slow", Some(format!("{why}; its turn did not come")))
         }
     };
     let complete = member.state == MemberState::Complete;
@@ -271,8 +268,14 @@ fn receiver_report(
         socket_buffer_bytes: figures.socket_buffer_bytes,
         resumed_bytes: figures.resumed_bytes,
         sustained_bps: member.sustained_bps,
+        unicast: member.unicast,
         error,
     }
+}
+
+fn too_slow(sustained_bps: u64, floor_bps: Option<u64>) -> String {
+    let floor = mbit(floor_bps.unwrap_or_default());
+    format!("slow: sustained {}, floor {floor}", mbit(sustained_bps))
 }
 
 /// A rate in Mbit/s, with a digit behind the point where there is something.

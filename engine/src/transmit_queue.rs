@@ -12,6 +12,9 @@ use crate::transmitter::{Counters, Reaped, TransmitError};
 /// send is tried again, but not for ever.
 const CONSECUTIVE_SOFT_ERRORS_MAX: u32 = 64;
 
+/// Messages refused in a row from which an address cannot be sent to.
+const UNDELIVERABLE_MAX: u32 = 64;
+
 /// Names a train that was loaded and not yet recycled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(u32);
@@ -63,6 +66,11 @@ pub(crate) struct TransmitQueue {
     finished: Vec<TrainBuffer>,
     reaped: Reaped,
     soft_errors_in_a_row: u32,
+    /// Messages to a receiver's own address that were refused, since one left.
+    undeliverable_in_a_row: u32,
+    /// Whether messages go to a receiver's own address. That it cannot be sent
+    /// to is no reason to stop: the others that wait for their turn can.
+    directed: bool,
     /// Whether trains are left to the kernel to cut.
     pub(crate) segmented: bool,
     /// Why not, where that was found out by sending.
@@ -80,6 +88,8 @@ impl TransmitQueue {
             finished: Vec::with_capacity(pieces_max),
             reaped: Reaped::default(),
             soft_errors_in_a_row: 0,
+            undeliverable_in_a_row: 0,
+            directed: false,
             segmented,
             unsegmented_reason: None,
             pause: None,
@@ -158,6 +168,18 @@ impl TransmitQueue {
         })
     }
 
+    /// From now on messages go to a receiver's own address, or to the group.
+    pub(crate) fn set_directed(&mut self, directed: bool) {
+        debug_assert!(self.is_empty());
+        self.directed = directed;
+        self.undeliverable_in_a_row = 0;
+    }
+
+    /// Whether the address that messages are directed to refuses them all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.undeliverable_in_a_row >= UNDELIVERABLE_MAX
+    }
+
     /// The front message was sent.
     pub(crate) fn complete_front(&mut self) {
         let Some(message) = self.next_message(&mut Cursor::default()) else {
@@ -166,8 +188,14 @@ impl TransmitQueue {
         };
         let (packets, bytes) = (message.packets, message.bytes.len() as u64);
         self.soft_errors_in_a_row = 0;
+        self.undeliverable_in_a_row = 0;
         self.reaped.add(packets as u64, bytes);
         self.counters.sent.add(packets as u64, bytes);
+        self.pass_front(packets);
+    }
+
+    /// The first packets of the front are done with.
+    fn pass_front(&mut self, packets: usize) {
         let Some(front) = self.pieces.front_mut() else {
             return;
         };
@@ -182,7 +210,8 @@ impl TransmitQueue {
     }
 
     /// The front message was refused. It stays the front: `Ok` means that it
-    /// may be tried again, after the pause if one was set.
+    /// may be tried again, after the pause if one was set. Only what cannot be
+    /// sent to a receiver's own address is lost, as on the way.
     pub(crate) fn refuse_front(
         &mut self,
         operation: &'static str,
@@ -208,6 +237,11 @@ impl TransmitQueue {
             {
                 self.soft_errors_in_a_row += 1;
                 self.counters.soft_errors += 1;
+            }
+            _ if self.directed => {
+                let packets = message.packets;
+                self.undeliverable_in_a_row = self.undeliverable_in_a_row.saturating_add(1);
+                self.pass_front(packets);
             }
             _ => {
                 return Err(TransmitError::Send {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -139,6 +139,8 @@ pub struct Transmitter {
     backend: Backend,
     queue: TransmitQueue,
     socket: UdpSocket,
+    /// Where packets go instead of to where the socket is connected.
+    target: Option<SocketAddr>,
     in_flight_max: usize,
     fallbacks: Vec<String>,
 }
@@ -177,6 +179,7 @@ impl Transmitter {
             backend,
             queue: TransmitQueue::new(segmented, in_flight_max),
             socket,
+            target: None,
             in_flight_max,
             fallbacks,
         })
@@ -228,6 +231,33 @@ impl Transmitter {
         &self.socket
     }
 
+    /// Sends to `target` from now on; `None`: to where the socket is connected,
+    /// which it stays. If it were connected to a receiver, the kernel would give
+    /// it that receiver's feedback, which is for another socket of the port.
+    ///
+    /// # Panics
+    /// If anything is in flight.
+    pub fn send_to(&mut self, target: Option<SocketAddr>) {
+        assert_eq!(
+            self.in_flight(),
+            0,
+            "packets for another address are queued"
+        );
+        self.target = target;
+        self.queue.set_directed(target.is_some());
+        match &mut self.backend {
+            Backend::Uring(ring) => ring.send_to(target),
+            Backend::Mmsg(mmsg) => mmsg.send_to(target),
+            Backend::Plain => {}
+        }
+    }
+
+    /// Whether packets to the address given to [`Transmitter::send_to`] are all
+    /// refused. They count as lost.
+    pub fn is_unreachable(&self) -> bool {
+        self.queue.is_unreachable()
+    }
+
     /// Takes a train over; nothing of it is sent yet.
     pub fn load(&mut self, train: TrainBuffer) -> Key {
         self.queue.load(train)
@@ -261,7 +291,7 @@ impl Transmitter {
         match &mut self.backend {
             Backend::Uring(ring) => ring.advance(&mut self.queue),
             Backend::Mmsg(mmsg) => mmsg.advance(&self.socket, &mut self.queue),
-            Backend::Plain => plain::advance(&self.socket, &mut self.queue),
+            Backend::Plain => plain::advance(&self.socket, self.target, &mut self.queue),
         }
     }
 

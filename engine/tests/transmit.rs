@@ -188,6 +188,55 @@ fn port_is_free_again_at_once() {
     }
 }
 
+/// Sends a train of `packets` and gives what it holds.
+fn send_train(transmitter: &mut Transmitter, packets: usize) -> Vec<Vec<u8>> {
+    let mut train = TrainBuffer::new(500);
+    fill(&mut train, packets, 500, &mut 0);
+    let expected = (0..packets).map(|i| train.slot(i).to_vec()).collect();
+    let key = transmitter.load(train);
+    transmitter.send(key, 0, packets);
+    transmitter.release(key);
+    finish(transmitter, &mut Vec::new());
+    expected
+}
+
+#[test]
+fn packets_go_to_another_address_and_back_without_a_new_connection() {
+    for choice in CHOICES {
+        let ((group, sender), (one, _)) = (pair(), pair());
+        let mut transmitter = Transmitter::open(choice, sender, 4).expect("open");
+        transmitter.send_to(Some(one.local_addr().expect("bound")));
+        let expected = send_train(&mut transmitter, 7);
+        assert!(received(&one) == expected, "{choice:?}");
+        assert!(received(&group).is_empty(), "{choice:?}");
+        transmitter.send_to(None);
+        let expected = send_train(&mut transmitter, 3);
+        assert!(received(&group) == expected, "{choice:?}");
+        assert!(received(&one).is_empty(), "{choice:?}");
+        let to = transmitter.socket().peer_addr().expect("connected");
+        assert_eq!(to, group.local_addr().expect("bound"), "{choice:?}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_sent_to_loses_packets_and_stops_nothing() {
+    for choice in CHOICES {
+        let (group, sender) = pair();
+        let mut transmitter = Transmitter::open(choice, sender, 4).expect("open");
+        // The kernel sends nothing to port 0 (EINVAL).
+        transmitter.send_to(Some("127.0.0.1:0".parse().expect("an address")));
+        send_train(&mut transmitter, 8);
+        assert!(!transmitter.is_unreachable(), "{choice:?}");
+        send_train(&mut transmitter, 64);
+        assert!(transmitter.is_unreachable(), "{choice:?}");
+        assert_eq!(transmitter.counters().sent.packets, 0, "{choice:?}");
+        transmitter.send_to(None);
+        assert!(!transmitter.is_unreachable(), "{choice:?}");
+        let expected = send_train(&mut transmitter, 5);
+        assert!(received(&group) == expected, "{choice:?}");
+    }
+}
+
 #[test]
 fn icmp_errors_cost_no_packet() {
     for choice in CHOICES {

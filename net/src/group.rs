@@ -67,12 +67,8 @@ fn set_options(socket: &Socket, group: SocketAddr) -> std::io::Result<()> {
         socket.set_only_v6(true)?;
         socket.set_multicast_all_v6(false)?;
     }
+    sockopt::receive_trains(socket)?;
     let on: libc::c_int = 1;
-    // Linux before 5.0 has no UDP_GRO: packets then come one by one.
-    match sockopt::set(socket, libc::SOL_UDP, libc::UDP_GRO, &on) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {}
-        other => other?,
-    }
     sockopt::set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &on)
 }
 

@@ -42,6 +42,16 @@ pub(crate) fn set_receive_buffer(socket: &socket2::Socket, bytes: usize) -> io::
     socket.recv_buffer_size()
 }
 
+/// Lets a message hold a train of packets, and its control data say so. Linux
+/// before 5.0 has no UDP_GRO: packets then come one by one.
+pub(crate) fn receive_trains(socket: &impl AsFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    match set(socket, libc::SOL_UDP, libc::UDP_GRO, &on) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        other => other,
+    }
+}
+
 /// As `set_receive_buffer`, for the send side.
 pub(crate) fn set_send_buffer(socket: &socket2::Socket, bytes: usize) -> io::Result<usize> {
     let wanted = clamp_to_c_int(bytes);

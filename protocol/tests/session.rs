@@ -67,7 +67,7 @@ struct World {
     shape: SessionShape,
     sender: Sender,
     nodes: Vec<Node>,
-    down: VecDeque<(Time, Packet)>,
+    down: VecDeque<(Time, Option<SocketAddr>, Packet)>,
     up: VecDeque<(Time, SocketAddr, Vec<u8>)>,
     first: VecDeque<(u16, u32, u16, bool)>,
     repair: VecDeque<(u16, u32, u16, bool)>,
@@ -77,6 +77,8 @@ struct World {
     paced: bool,
     credit: f64,
     image_packets: u64,
+    /// Those of them that went to one receiver.
+    unicast_packets: u64,
     feedback_loss: f64,
 }
 
@@ -138,6 +140,7 @@ impl World {
             paced: false,
             credit: 0.0,
             image_packets: 0,
+            unicast_packets: 0,
             feedback_loss: 0.0,
         }
     }
@@ -168,12 +171,12 @@ impl World {
                 Transmit::Message => Packet::Bytes(message.clone()),
                 Transmit::SessionObject => Packet::Data(self.header(0, SESSION_TOI, 0, 0, 0), 900),
             };
-            self.down.push_back((now + DELAY, packet));
+            self.down.push_back((now + DELAY, None, packet));
         }
         self.send_one();
-        while self.down.front().is_some_and(|(at, _)| *at <= now) {
-            let (_, packet) = self.down.pop_front().unwrap();
-            self.deliver(&packet);
+        while self.down.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, target, packet) = self.down.pop_front().unwrap();
+            self.deliver(target, &packet);
         }
         for node in self.nodes.iter_mut().filter(|node| node.alive) {
             if node.receiver.poll_timeout().is_some_and(|at| at <= now) {
@@ -255,8 +258,10 @@ impl World {
         };
         self.position += 1;
         self.image_packets += u64::from(toi == IMAGE_TOI);
+        let target = self.sender.control().target;
+        self.unicast_packets += u64::from(target.is_some());
         self.down
-            .push_back((self.now + DELAY, Packet::Data(header, bytes)));
+            .push_back((self.now + DELAY, target, Packet::Data(header, bytes)));
     }
 
     fn header(&self, sequence: u16, toi: u16, sbn: u32, esi: u16, flags: u8) -> DataHeader {
@@ -288,9 +293,12 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, packet: &Packet) {
+    fn deliver(&mut self, target: Option<SocketAddr>, packet: &Packet) {
         for i in 0..self.nodes.len() {
             let node = &mut self.nodes[i];
+            if target.is_some_and(|target| target != node.address) {
+                continue;
+            }
             let passes = node.link.as_mut().is_none_or(|link| link.passes(self.now));
             if node.alive && passes && self.random.unit() >= node.loss {
                 hand(self.now, self.shape, &mut self.nodes[i], packet);
@@ -688,4 +696,169 @@ fn a_straggler_is_waited_for_unless_told_otherwise() {
     world.run(Duration::from_secs(60));
     world.assert_all_complete();
     assert!(slow_member(&world).sustained_bps.is_some());
+}
+
+fn by_unicast(config: &mut SenderConfig) {
+    auto(config);
+    config.on_slow = OnSlow::Unicast;
+}
+
+fn member<'a>(world: &'a World, name: &str) -> &'a Member {
+    let mut members = world.sender.roster().members().iter();
+    members.find(|member| member.name == name).unwrap()
+}
+
+/// How many wait for their turn.
+fn asides(world: &World) -> usize {
+    let members = world.sender.roster().members().iter();
+    members.filter(|m| m.state == MemberState::Aside).count()
+}
+
+/// Runs until `test` holds.
+fn run_until(world: &mut World, longest: Duration, test: fn(&World) -> bool) {
+    let end = world.now + longest;
+    while !test(world) {
+        assert!(world.now < end, "not so: {:?}", world.sender.roster());
+        assert!(world.sender.phase() < Phase::Ending, "it has ended");
+        world.step();
+    }
+}
+
+#[test]
+fn a_straggler_is_set_aside_and_served_by_unicast_after_the_others() {
+    let mut world = with_one_slow(8 * MIB, by_unicast);
+    let aside = |world: &World| asides(world) == 1;
+    run_until(&mut world, Duration::from_secs(5), aside);
+    assert_eq!(world.sender.control().rate_bps, 1_000_000_000);
+    let found = world.now;
+    let turn = |world: &World| world.sender.control().target.is_some();
+    run_until(&mut world, Duration::from_secs(5), turn);
+    let rest = world.now.since(found);
+    assert!(rest < Duration::from_millis(900), "the rest took {rest:?}");
+    for name in ["line-0", "line-1"] {
+        assert_eq!(member(&world, name).state, MemberState::Complete);
+    }
+    assert_eq!(world.unicast_packets, 0);
+    let control = world.sender.control();
+    assert_eq!(control.target, Some(world.nodes[2].address));
+    // The floor is the others'.
+    assert!(control.rate_bps < 4_000_000, "{}", control.rate_bps);
+    let began = world.now;
+    world.run(Duration::from_secs(120));
+    world.assert_all_complete();
+    assert!(member(&world, "line-2").unicast && !member(&world, "line-0").unicast);
+    // 2 Mbit/s carry the image in 36 s.
+    let took = world.now.since(began);
+    assert!(took < Duration::from_secs(72), "{took:?}");
+    let sent = world.unicast_packets as f64 / world.shape.image.symbols() as f64;
+    assert!((0.5..1.5).contains(&sent), "{sent} times the image");
+}
+
+/// Of four, the third and the fourth are on slow links.
+fn with_two_slow(decide: fn(&mut SenderConfig)) -> World {
+    let mut world = World::with(8 * MIB, &[0.0; 4], 13, decide);
+    world.paced = true;
+    for (node, carries_bps) in [(2, 2e6), (3, 4e6)] {
+        world.nodes[node].link = Some(SlowLink {
+            carries_bps,
+            queued: 0.0,
+            at: world.now,
+        });
+    }
+    world
+}
+
+#[test]
+fn those_set_aside_have_their_turns_one_after_the_other() {
+    let mut world = with_two_slow(by_unicast);
+    let turn = |world: &World| world.sender.control().target.is_some();
+    run_until(&mut world, Duration::from_secs(20), turn);
+    // As long as it is heard it waits for its turn, however long that takes.
+    let first = world.sender.control().target;
+    let waits = |world: &World| asides(world) == 1;
+    assert!(waits(&world), "{:?}", world.sender.roster());
+    let began = world.now;
+    while world.sender.control().target == first {
+        assert!(waits(&world), "{:?}", world.sender.roster());
+        world.step();
+    }
+    assert!(
+        world.now.since(began) > Duration::from_secs(10),
+        "more than a stall"
+    );
+    world.run(Duration::from_secs(120));
+    world.assert_all_complete();
+    let unicast = |name| member(&world, name).unicast;
+    assert!(unicast("line-2") && unicast("line-3") && !unicast("line-1"));
+}
+
+#[test]
+fn whoever_falls_silent_before_or_in_its_turn_stalls_and_the_next_is_served() {
+    for in_turn in [false, true] {
+        let mut world = with_two_slow(by_unicast);
+        let both = |world: &World| asides(world) == 2;
+        let turn = |world: &World| world.sender.control().target == Some(world.nodes[2].address);
+        run_until(
+            &mut world,
+            Duration::from_secs(20),
+            if in_turn { turn } else { both },
+        );
+        world.nodes[2].alive = false;
+        world.run(Duration::from_secs(120));
+        assert_eq!(member(&world, "line-2").state, MemberState::Stalled);
+        assert_eq!(member(&world, "line-2").unicast, in_turn);
+        assert_eq!(member(&world, "line-3").state, MemberState::Complete);
+        assert!(member(&world, "line-3").unicast);
+    }
+}
+
+#[test]
+fn whoever_cannot_be_sent_to_by_unicast_fails_and_the_next_is_served() {
+    let mut world = with_two_slow(by_unicast);
+    let turn = |world: &World| asides(world) == 1 && world.sender.control().target.is_some();
+    run_until(&mut world, Duration::from_secs(20), turn);
+    let first = world.sender.control().target;
+    world.sender.handle_unreachable();
+    world.sender.handle_unreachable();
+    world.sender.handle_timeout(world.now);
+    let next = world.sender.control().target;
+    assert!(next.is_some() && next != first && asides(&world) == 0);
+    let mut members = world.sender.roster().members().iter();
+    let failed = members.find(|member| member.address == first).unwrap();
+    assert!(matches!(&failed.state, MemberState::Failed(why) if why.contains("unicast")));
+    world.run(Duration::from_secs(120));
+    let mut members = world.sender.roster().members().iter();
+    assert!(members.any(|m| m.address == next && m.state == MemberState::Complete));
+}
+
+#[test]
+fn a_straggler_that_starts_again_is_served_at_its_new_address() {
+    let mut world = with_one_slow(4 * MIB, by_unicast);
+    let turn = |world: &World| world.sender.control().target.is_some();
+    run_until(&mut world, Duration::from_secs(20), turn);
+    world.nodes[2].receiver = node(2, 0.0, 11).receiver;
+    world.nodes[2].address = "10.0.0.4:7700".parse().unwrap();
+    let moved = |world: &World| world.sender.control().target == Some(world.nodes[2].address);
+    run_until(&mut world, Duration::from_secs(5), moved);
+    world.run(Duration::from_secs(120));
+    world.assert_all_complete();
+}
+
+#[test]
+fn whoever_comes_late_waits_for_a_turn_of_its_own() {
+    let mut world = with_one_slow(4 * MIB, |config| {
+        by_unicast(config);
+        config.receivers = Some(3);
+    });
+    let fourth = node(3, 0.0, 11);
+    let turn = |world: &World| world.sender.control().target.is_some();
+    run_until(&mut world, Duration::from_secs(20), turn);
+    world.nodes.push(fourth);
+    let came = |world: &World| world.sender.roster().members().len() == 4;
+    run_until(&mut world, Duration::from_secs(5), came);
+    assert_eq!(member(&world, "line-3").state, MemberState::Aside);
+    assert_eq!(world.sender.control().target, Some(world.nodes[2].address));
+    world.run(Duration::from_secs(120));
+    world.assert_all_complete();
+    assert!(member(&world, "line-3").unicast);
 }

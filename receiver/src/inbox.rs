@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use crate::mmsg::{self, Batch, NO_PLACE};
 use crate::staging::Staging;
+use linecast_net::wait;
 
 /// The sizes of the packets that carry symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +79,11 @@ pub struct InboxCounters {
 }
 
 /// Receives from one socket, which the caller has joined and set up: UDP_GRO
-/// and SO_RXQ_OVFL are used where they are on.
+/// and SO_RXQ_OVFL are used where they are on. And, while nothing is there, from
+/// a second one, at which one sender may serve this receiver alone.
 pub struct Inbox {
     socket: UdpSocket,
+    direct: Option<Direct>,
     shape: PacketShape,
     batch: Batch,
     segments: Vec<Segment>,
@@ -90,6 +93,20 @@ pub struct Inbox {
     bounce: Vec<u8>,
     dropped: u32,
     counters: InboxCounters,
+}
+
+/// A socket of this receiver's own address, and who is heard there.
+#[derive(Debug)]
+struct Direct {
+    socket: UdpSocket,
+    sender: SocketAddr,
+}
+
+/// Which socket a batch came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Group,
+    Direct,
 }
 
 /// One datagram of the batch.
@@ -135,6 +152,7 @@ impl Inbox {
         assert!(shape.packet_bytes() <= MESSAGE_BYTES_MAX);
         Self {
             socket,
+            direct: None,
             shape,
             batch: Batch::new(shape),
             segments: Vec::with_capacity(SEGMENTS_USUAL),
@@ -143,6 +161,13 @@ impl Inbox {
             dropped: 0,
             counters: InboxCounters::default(),
         }
+    }
+
+    /// Also receives what `sender` sends to `socket`. What others send there is
+    /// thrown away: a membership may be for one source only, this address is
+    /// not. SO_RXQ_OVFL must be off, as the counts are those of the other socket.
+    pub fn hear_directly(&mut self, socket: UdpSocket, sender: SocketAddr) {
+        self.direct = Some(Direct { socket, sender });
     }
 
     /// The socket, for options and feedback.
@@ -179,10 +204,15 @@ impl Inbox {
                 staging.expect(*first..last.saturating_add(self.shape.symbol_bytes as u64));
             }
         }
-        let Some(messages) = self.take(staging.as_deref_mut(), predicted, timeout)? else {
+        let taken = self.take(staging.as_deref_mut(), predicted, timeout)?;
+        let Some((messages, way)) = taken else {
             return Ok(0);
         };
         self.split(messages, staging.as_deref());
+        if let (Way::Direct, Some(direct)) = (way, &self.direct) {
+            let sender = direct.sender;
+            self.segments.retain(|segment| segment.from == sender);
+        }
         self.count(messages);
         Ok(self.segments.len())
     }
@@ -277,7 +307,7 @@ impl Inbox {
         mut staging: Option<&mut Staging>,
         predicted: &[u64],
         timeout: Duration,
-    ) -> io::Result<Option<usize>> {
+    ) -> io::Result<Option<(usize, Way)>> {
         let nothing = |error: &io::Error| {
             matches!(
                 error.kind(),
@@ -289,21 +319,38 @@ impl Inbox {
             .receive(&self.socket, staging.as_deref_mut(), predicted)
         {
             Err(error) if nothing(&error) => {}
-            result => return result.map(Some),
+            result => return Ok(Some((result?, Way::Group))),
         }
         self.counters.waits += 1;
-        if !linecast_net::wait::readable(&self.socket, timeout)? {
+        let Some(way) = self.wait(timeout)? else {
             return Ok(None);
-        }
+        };
         // In a flow more is about to come: fewer and longer batches spare the
         // sender's softirq a wake-up for nearly every packet.
         if self.last_batch >= FLOW_DATAGRAMS {
             std::thread::sleep(GATHER);
         }
-        match self.batch.receive(&self.socket, staging, predicted) {
+        let socket = match (way, &self.direct) {
+            (Way::Direct, Some(direct)) => &direct.socket,
+            _ => &self.socket,
+        };
+        match self.batch.receive(socket, staging, predicted) {
             Err(error) if nothing(&error) => Ok(None),
-            result => result.map(Some),
+            result => Ok(Some((result?, way))),
         }
+    }
+
+    /// Waits until there is something, and gives where.
+    fn wait(&self, timeout: Duration) -> io::Result<Option<Way>> {
+        let [group, direct] = match &self.direct {
+            Some(direct) => wait::readable_of([&self.socket, &direct.socket], timeout)?,
+            None => [wait::readable(&self.socket, timeout)?, false],
+        };
+        Ok(match (group, direct) {
+            (true, _) => Some(Way::Group),
+            (false, true) => Some(Way::Direct),
+            (false, false) => None,
+        })
     }
 
     fn header(&self, segment: &Segment) -> &[u8] {

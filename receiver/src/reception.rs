@@ -79,7 +79,8 @@ impl<'a> Reception<'a> {
             source: config.source,
             receive_buffer: RECEIVE_BUFFER_BYTES,
         })?;
-        let feedback = feedback_socket(&config.interface, config.group.ip())?;
+        let group = config.group.ip();
+        let feedback = feedback_socket(&config.interface, group, RECEIVE_BUFFER_BYTES)?;
         let [a, b, c, d, ..] = *key.public().as_bytes();
         let session = SessionConfig {
             key,
@@ -288,18 +289,23 @@ impl<'a> Reception<'a> {
         let assembly = Assembly::new(accepted, stage, self.target.clone());
         self.resumed_bytes = assembly.resumed_bytes;
         self.assembly = Some(assembly);
-        self.fit_inbox(shape.image.symbol_bytes().into())?;
+        self.fit_inbox(shape.image.symbol_bytes().into(), key.from)?;
         self.receiver
             .follow(now(), key, shape, known, verified.into_iter());
         Ok(())
     }
 
-    /// Packets of another size need other places.
-    fn fit_inbox(&mut self, symbol_bytes: usize) -> Result<(), ReceiveError> {
+    /// Packets of another size need other places. The sender that is followed may
+    /// send to this receiver's own address, too.
+    fn fit_inbox(&mut self, symbol_bytes: usize, sender: SocketAddr) -> Result<(), ReceiveError> {
         let group = self.config.group;
-        let cloned = self.inbox.socket().try_clone();
-        let socket = cloned.map_err(|source| ReceiveError::Receive { group, source })?;
+        let clone = |socket: &UdpSocket| {
+            let cloned = socket.try_clone();
+            cloned.map_err(|source| ReceiveError::Receive { group, source })
+        };
+        let (socket, direct) = (clone(self.inbox.socket())?, clone(&self.feedback)?);
         self.inbox = Inbox::new(socket, packet_shape(symbol_bytes));
+        self.inbox.hear_directly(direct, sender);
         Ok(())
     }
 

@@ -75,12 +75,15 @@ impl Sender {
         self.push_command(&CommandBody::Application(&content));
         // For receivers of other makes.
         self.push_command(&CommandBody::Eot);
-        // Whoever was given up may have a long queue before it.
-        let slow = self.roster.members().iter().any(Member::is_given_up);
+        // Whoever was too slow may have a long queue before it.
+        let slow = self.roster.members().iter().any(Member::is_unserved);
         self.end_at = now + if slow { END_SPACING_SLOW } else { END_SPACING };
     }
 
     pub(super) fn group_size(&self) -> usize {
+        if self.roster.alone().is_some() {
+            return 1;
+        }
         let expected = self.config.receivers.unwrap_or(1);
         self.roster.heard().max(expected).min(ROSTER_MAX)
     }

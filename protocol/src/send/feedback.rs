@@ -46,14 +46,14 @@ impl Sender {
         if spans(&nack.requests).any(|span| span.toi == SESSION_TOI) {
             return self.announce_soon(now);
         }
-        let Some((_, member)) = self.roster.by_node(nack.source_id) else {
+        let Some((place, member)) = self.roster.by_node(nack.source_id) else {
             return false;
         };
         if member.address != Some(from) || !member.nacks.take(now) {
             return false;
         }
         member.heard = now;
-        if member.is_given_up() {
+        if !self.roster.is_served(place) {
             return true;
         }
         let grtt = self.grtt();
@@ -86,7 +86,11 @@ impl Sender {
         };
         if taken {
             self.feedback.acks_heard += 1;
-            self.sample_grtt(now, ack.grtt_response);
+            // The queue of a path that is too slow is no part of the others' trips.
+            let member = self.roster.by_node(ack.source_id).map(|(place, _)| place);
+            if member.is_none_or(|place| self.roster.is_served(place)) {
+                self.sample_grtt(now, ack.grtt_response);
+            }
         }
         taken
     }
@@ -142,29 +146,30 @@ impl Sender {
             return false;
         }
         member.heard = now;
-        if member.is_given_up() {
+        if !self.roster.is_served(place) {
+            // What it gets now is no measure of what it gets in its turn.
+            self.roster.member_mut(place).note_counts(&status);
             return true;
         }
         let (holds, behind) = self.window.holds(&self.roster, place);
         let member = self.roster.member_mut(place);
         let fresh_lost = status.lost.saturating_sub(member.lost);
-        let (received, lost) = member.loss.report(status.received, status.lost);
+        let dropped = status.socket_drops > member.socket_drops;
+        let (received, lost) = member.note_counts(&status);
         self.pooled.add(received, lost);
         self.loss_due = true;
-        member.lost = status.lost;
-        member.leaves_verified = status.leaves_verified;
         for lane in 0..member.read.len() {
             let sequence = status.sequences.get(lane).copied();
             member.read[lane] = self
                 .window
                 .read(now, grtt, lane, sequence, member.read[lane]);
         }
-        let dropped = status.socket_drops > member.socket_drops;
-        member.socket_drops = status.socket_drops;
         Roster::note_activity(member, status.activity);
-        if self.phase == Phase::Sending {
+        // Repairs for a group are too few to find a rate by.
+        let alone = self.roster.alone().is_some();
+        if self.phase == Phase::Sending || alone {
             let report = RateReport {
-                member: place,
+                member: if alone { 0 } else { place },
                 received,
                 lost: fresh_lost,
                 socket_dropped: dropped,
@@ -189,6 +194,8 @@ impl Sender {
 
     fn judge_pace(&mut self, now: Time, report: &PaceReport) {
         let serving = matches!(self.phase, Phase::Sending | Phase::Flushing);
+        // Who has its turn holds nobody up.
+        let serving = serving && self.roster.alone().is_none();
         if !serving || !self.roster.member_mut(report.member).is_open() {
             return;
         }
@@ -201,14 +208,28 @@ impl Sender {
             return;
         }
         member.sustained_bps = Some(sustained_bps);
-        if self.config.on_slow == OnSlow::Drop {
-            let slow = MemberState::Slow { sustained_bps };
-            self.roster.set_state(report.member, slow);
-            self.stragglers.forget(report.member);
-            // The others are not bound to its pace, nor is what was found of it.
-            self.stragglers.begin(now);
-            self.rate = self.config.rate.clone();
-            self.loss_due = true;
+        let state = match self.config.on_slow {
+            OnSlow::Wait => return,
+            OnSlow::Drop => MemberState::Slow { sustained_bps },
+            OnSlow::Unicast => MemberState::Aside,
+        };
+        self.roster.set_state(report.member, state);
+        self.stragglers.forget(report.member);
+        // The others are not bound to its pace, nor is what was found of it.
+        self.stragglers.begin(now);
+        self.rate = self.config.rate.clone();
+        self.loss_due = true;
+    }
+
+    /// Packets to the receiver that has its turn by unicast cannot be sent: the
+    /// next gets its turn.
+    pub fn handle_unreachable(&mut self) {
+        let Some(place) = self.roster.alone().filter(|_| self.phase < Phase::Ending) else {
+            return;
+        };
+        if self.roster.member_mut(place).is_open() {
+            let error = "cannot be sent to by unicast".into();
+            self.roster.set_state(place, MemberState::Failed(error));
         }
     }
 

@@ -45,6 +45,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use budget::Budget;
 use command::{END_REPEATS, packet_bits};
+use core::net::SocketAddr;
 use core::ops::Range;
 use window::Window;
 
@@ -148,6 +149,9 @@ pub struct Control {
     pub loss: GroupLoss,
     /// Instance, GRTT, backoff factor and group size, for headers.
     pub word: SenderWord,
+    /// Where the lanes send to: the receiver that has its turn by unicast.
+    /// `None`: the group.
+    pub target: Option<SocketAddr>,
 }
 
 /// Feedback counters.
@@ -383,7 +387,12 @@ impl Sender {
             rate_bps: self.rate.bps(),
             loss: self.loss,
             word: self.sender_word(),
+            target: self.target(),
         }
+    }
+
+    fn target(&self) -> Option<SocketAddr> {
+        self.roster.members().get(self.roster.alone()?)?.address
     }
 
     /// Looks at everybody's loss again, where there is something new.

@@ -50,6 +50,11 @@ impl LossEstimate {
         (fresh_received, usual_lost)
     }
 
+    /// Forgets the loss, but not the counts: from now on things are different.
+    pub(super) fn begin_anew(&mut self) {
+        self.average = Average::default();
+    }
+
     /// Part of the packets that are lost, 0 to 1, as if the first thousand
     /// packets had lost `usual`: a few packets prove nothing.
     pub fn loss(&self, usual: f64) -> f64 {

@@ -29,6 +29,9 @@ use crate::time::{Duration, Time};
 const START_BPS: u64 = 250_000_000;
 /// Up to here the first steps are twice as long: few ports are slower.
 const QUICK_BPS: u64 = 1_000_000_000;
+/// What the rate for one receiver alone never goes below: a full packet takes an
+/// eighth of a second.
+const ALONE_FLOOR_BPS: u64 = 100_000;
 /// What is left of the rate while losses are looked into.
 const CUT: f64 = 0.85;
 /// Losses from which more than that is cut at once.
@@ -160,6 +163,16 @@ impl RateControl {
             hold_until: Time::ZERO,
             event_until: Time::ZERO,
         }
+    }
+
+    /// The same search begun anew for one receiver alone, which sustained `bps`
+    /// beside others: there is no floor that it must sustain.
+    pub(super) fn alone(&self, bps: u64) -> RateControl {
+        if !self.auto {
+            return self.clone();
+        }
+        let floor = self.floor.min(ALONE_FLOOR_BPS);
+        RateControl::auto(floor, Some(self.ceiling), bps)
     }
 
     /// The moderate rate that [`RateControl::auto`] is meant to start with.

@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::parity::LossEstimate;
 use crate::key::PublicKey;
 use crate::limits::{NACK_BURST, NACK_RATE_PER_S, ROSTER_MAX};
-use crate::message::{Activity, Complete, Figures, Register};
+use crate::message::{Activity, Complete, Figures, Register, Status};
 use crate::time::{Duration, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -34,6 +34,9 @@ pub enum MemberState {
         /// Bits of L2 a second that it did sustain.
         sustained_bps: u64,
     },
+    /// It did not sustain the floor of the rate: its turn, by unicast, comes
+    /// when nobody else is left.
+    Aside,
 }
 
 /// One receiver.
@@ -62,6 +65,8 @@ pub struct Member {
     /// What it sustained when it last held the session below the floor of its
     /// rate, in bits of L2 a second.
     pub sustained_bps: Option<u64>,
+    /// Whether it had its turn by unicast.
+    pub unicast: bool,
     /// Leaves that it has verified.
     pub leaves_verified: u32,
     /// When its completion was heard.
@@ -90,6 +95,7 @@ impl Member {
             lost: 0,
             socket_drops: 0,
             sustained_bps: None,
+            unicast: false,
             leaves_verified: 0,
             completed_at: None,
             figures: Figures::default(),
@@ -107,8 +113,22 @@ impl Member {
     }
 
     /// Whether nothing that it says counts but that it completed.
-    pub(super) fn is_given_up(&self) -> bool {
-        matches!(self.state, MemberState::Slow { .. })
+    pub(super) fn is_unserved(&self) -> bool {
+        matches!(self.state, MemberState::Slow { .. } | MemberState::Aside)
+    }
+
+    /// Takes the counts of a status report; gives the packets received and lost
+    /// since the one before.
+    pub(super) fn note_counts(&mut self, status: &Status) -> (u64, u64) {
+        self.lost = status.lost;
+        self.leaves_verified = status.leaves_verified;
+        self.socket_drops = status.socket_drops;
+        self.loss.report(status.received, status.lost)
+    }
+
+    /// Whether the session works for it, or will.
+    fn is_awaited(&self) -> bool {
+        self.is_open() || self.state == MemberState::Aside
     }
 }
 
@@ -124,6 +144,8 @@ pub struct Roster {
     welcomes_due: usize,
     /// Nobody stalls before this.
     stall_at: Time,
+    /// Who has its turn by unicast: nobody else is served then.
+    alone: Option<usize>,
 }
 
 impl Roster {
@@ -152,6 +174,31 @@ impl Roster {
     /// Receivers that the session still works for.
     pub fn open(&self) -> usize {
         self.open
+    }
+
+    /// Who is served alone, by unicast, now that the others have ended.
+    pub(super) fn alone(&self) -> Option<usize> {
+        self.alone
+    }
+
+    /// Whether what this member says steers the session.
+    pub(super) fn is_served(&self, at: usize) -> bool {
+        let turn = self.alone.is_none_or(|alone| alone == at);
+        turn && !self.members[at].is_unserved()
+    }
+
+    /// Nobody is left to be served together: gives the next one that was set
+    /// aside its turn. `positions` are those of the lanes.
+    pub(super) fn serve_next_alone(&mut self, positions: Vec<u64>) -> Option<&mut Member> {
+        let mut members = self.members.iter();
+        self.alone = members.position(|member| member.state == MemberState::Aside);
+        let at = self.alone?;
+        self.set_state(at, MemberState::Receiving);
+        let member = &mut self.members[at];
+        member.unicast = true;
+        member.loss.begin_anew();
+        member.read = positions;
+        Some(member)
     }
 
     /// Whether every receiver of the roster has been heard.
@@ -228,15 +275,22 @@ impl Roster {
         // receiver that is alive away.
         let member = &self.members[at];
         let moved = member.address.is_some_and(|address| address != from);
-        if moved && member.is_open() && now.since(member.heard) < ADDRESS_HOLD {
+        if moved && member.is_awaited() && now.since(member.heard) < ADDRESS_HOLD {
             return None;
         }
         let node = self.free_node(register.node, at, &key);
         self.by_node.insert(node, at);
         let fresh = self.members[at].state == MemberState::Expected;
-        let restarted = self.members[at].is_open() && self.members[at].address != Some(from);
+        let restarted = self.members[at].is_awaited() && self.members[at].address != Some(from);
         if fresh || restarted || self.members[at].state == MemberState::Stalled {
-            self.set_state(at, MemberState::Receiving);
+            // Who comes while another has its turn gets one of its own.
+            let aside = self.alone.is_some_and(|alone| alone != at);
+            let state = match self.members[at].state {
+                MemberState::Aside => MemberState::Aside,
+                _ if aside => MemberState::Aside,
+                _ => MemberState::Receiving,
+            };
+            self.set_state(at, state);
             let member = &mut self.members[at];
             if moved {
                 // Another process: it counts from zero.
@@ -308,7 +362,7 @@ impl Roster {
         }
         self.stall_at = Time::NEVER;
         for at in 0..self.members.len() {
-            if !self.members[at].is_open() {
+            if !self.members[at].is_awaited() {
                 continue;
             }
             let stalls = self.members[at].heard + timeout;

@@ -2,6 +2,7 @@
 //! of them, and asking everybody what is still missing.
 
 use super::ledger::RepairOrder;
+use super::parity::PooledLoss;
 use super::{Ending, FLUSH_MIN, Order, Phase, Recent, Sender};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::offer::IMAGE_TOI;
@@ -100,7 +101,7 @@ impl Sender {
             self.flush_every = self.flush_min();
         }
         self.roster.stall(now, self.config.stall_timeout);
-        if self.roster.open() == 0 {
+        if self.roster.open() == 0 && !self.serve_next_alone(now) {
             return self.end(now, Ending::Finished);
         }
         if self.phase == Phase::Flushing && self.ledger.is_idle() && now >= self.flush_at {
@@ -108,9 +109,25 @@ impl Sender {
         }
     }
 
+    /// The others have ended: turns to the next that was set aside. Everything
+    /// that is known of rate and loss is of other paths. False if there is none.
+    fn serve_next_alone(&mut self, now: Time) -> bool {
+        let positions = self.window.positions();
+        let Some(member) = self.roster.serve_next_alone(positions) else {
+            return false;
+        };
+        let usual = self.config.rate.bps();
+        let sustained = member.sustained_bps.unwrap_or(usual);
+        self.rate = self.config.rate.alone(sustained);
+        self.pooled = PooledLoss::default();
+        self.loss_due = true;
+        (self.flush_at, self.flush_every) = (now, self.flush_min());
+        true
+    }
+
     /// Tells the group what is about to be sent, so that nobody else asks.
     pub(super) fn advertise(&mut self, made: &[RepairOrder]) {
-        if self.roster.heard() < 2 {
+        if self.roster.heard() < 2 || self.roster.alone().is_some() {
             return;
         }
         let mut requests = Vec::new();

@@ -22,6 +22,8 @@ pub enum OnSlow {
     Wait,
     /// They are given up.
     Drop,
+    /// They are set aside, and served one by one by unicast after the others.
+    Unicast,
 }
 
 const STRETCH: Duration = Duration::from_millis(250);

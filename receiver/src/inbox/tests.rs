@@ -137,6 +137,33 @@ fn addresses_of_both_families_are_heard() {
 }
 
 #[test]
+fn the_second_socket_is_heard_when_the_first_is_empty_and_only_its_sender() {
+    let mut rig = rig(100);
+    let direct = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (to, group) = (direct.local_addr().unwrap(), rig.to);
+    let sender = rig.sender.local_addr().unwrap();
+    rig.inbox.hear_directly(direct, sender);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    rig.to = to;
+    rig.single(&packet(1));
+    stranger.send_to(&packet(2), to).unwrap();
+    rig.single(&packet(3));
+    rig.to = group;
+    rig.single(&packet(0));
+    assert_eq!(rig.receive(&places(0..1)), 1);
+    rig.assert_symbols(0..1);
+    assert_eq!(rig.receive(&places(1..4)), 2);
+    assert_eq!(
+        rig.place().iter().map(|seen| seen.0).collect::<Vec<_>>(),
+        [1, 3]
+    );
+    rig.assert_symbols([1, 3]);
+    // A stranger alone is nothing at all.
+    stranger.send_to(&packet(4), to).unwrap();
+    assert_eq!(rig.receive(&places(4..5)), 0);
+}
+
+#[test]
 fn lost_symbol_shifts_and_is_put_right() {
     let mut rig = rig(200);
     rig.train((0..20).chain(21..40));
