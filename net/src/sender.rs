@@ -5,6 +5,7 @@
 //! it no datagram that a receiver sends, and the feedback socket gets them all.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -14,6 +15,10 @@ use crate::sockopt;
 
 /// Room for the reports of a large group that answers at once.
 const FEEDBACK_RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+
+/// How long a port that is in use is asked for, and how often.
+const BIND_PATIENCE: Duration = Duration::from_secs(2);
+const BIND_AGAIN: Duration = Duration::from_millis(50);
 
 /// What the sockets of one session need.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +74,7 @@ impl SenderSockets {
         let feedback = multicast_socket(group, options)?;
         sockopt::set_receive_buffer(&feedback, FEEDBACK_RECEIVE_BUFFER_BYTES)
             .context("SO_RCVBUF", wanted)?;
-        bind(&feedback, wanted)?;
+        bind_patiently(&feedback, wanted)?;
         feedback
             .set_reuse_address(true)
             .context("SO_REUSEADDR", wanted)?;
@@ -109,6 +114,20 @@ impl SenderSockets {
     /// destination for `feedback.send_to`.
     pub fn group(&self) -> SocketAddr {
         self.group
+    }
+}
+
+/// The rings of a sender that was killed keep its sockets for a while after its
+/// end, until the kernel has taken them down (io_uring(7)).
+fn bind_patiently(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
+    let patient_until = Instant::now() + BIND_PATIENCE;
+    loop {
+        match bind(socket, address) {
+            Err(NetError::PortInUse(_)) if Instant::now() < patient_until => {
+                std::thread::sleep(BIND_AGAIN);
+            }
+            result => return result,
+        }
     }
 }
 
