@@ -118,13 +118,19 @@ enum Search {
         /// Bits a second that the rate grows by each second at least.
         slope: f64,
     },
-    Trying {
-        before: Sample,
-        /// Part of what was sent before that may be sent now.
-        cut: f64,
-        bps: u64,
-        then: Option<u64>,
-    },
+    Trying(Trial),
+}
+
+/// A cut that shows what losses depend on.
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    before: Sample,
+    /// Part of what was sent before that may be sent now.
+    cut: f64,
+    /// The rate before.
+    bps: u64,
+    /// Whether a limit was known then.
+    near: bool,
 }
 
 impl RateControl {
@@ -205,7 +211,7 @@ impl RateControl {
         self.observed.add(now, report, self.bps);
         self.follow_curve(now);
         let packets = match &self.search {
-            Search::Trying { before, .. } => self.verdict_packets(before),
+            Search::Trying(trial) => self.verdict_packets(&trial.before),
             _ => ROUND_PACKETS,
         };
         let bps = self.bps;
@@ -213,7 +219,7 @@ impl RateControl {
             return;
         };
         match self.search.clone() {
-            Search::Trying { .. } => self.judge(now, &sample),
+            Search::Trying(trial) => self.judge(now, &trial, &sample),
             _ if self.path.is_unusual(&sample) => self.look_into(now, sample),
             Search::Near { .. } if sample.packets < NEAR_PACKETS => {}
             search => {
@@ -251,10 +257,7 @@ impl RateControl {
             self.congested(now, &before, true);
             return self.renew(now);
         }
-        let then = match self.search {
-            Search::Near { most, .. } => Some(most),
-            _ => None,
-        };
+        let near = matches!(self.search, Search::Near { .. });
         let bps = self.bps;
         let cut = match before.loss {
             // What arrives is about what the path can carry, or it is very bad.
@@ -262,57 +265,52 @@ impl RateControl {
             _ => CUT,
         };
         self.set((bps.min(before.sent_bps.max(1)) as f64 * cut) as u64);
-        self.search = Search::Trying {
+        self.search = Search::Trying(Trial {
             before,
             cut,
             bps,
-            then,
-        };
+            near,
+        });
         self.renew(now);
     }
 
     /// Decides what the losses before the cut were.
-    fn judge(&mut self, now: Time, after: &Sample) {
-        let Search::Trying {
+    fn judge(&mut self, now: Time, trial: &Trial, after: &Sample) {
+        let Trial {
             before,
             cut,
             bps,
-            then,
-        } = self.search.clone()
-        else {
-            return;
-        };
+            near,
+        } = trial;
         let went_away = self.path.is_free_of(before.loss, after);
         // Losses of the path's own leave what arrives in proportion to the rate.
         let kept = after.delivered_bps as f64 / before.delivered_bps.max(1) as f64;
         let carried =
-            before.is_of_rate() && after.is_of_rate() && (kept - cut).abs() > (1.0 - cut) / 2.0;
+            before.is_of_rate() && after.is_of_rate() && (kept - *cut).abs() > (1.0 - *cut) / 2.0;
         if went_away {
             self.path.usual = self.path.usual.min(after.loss);
-            self.congested(now, &before, false);
+            self.congested(now, before, false);
         } else if carried {
             self.path.usual = 0.0;
             self.set((after.delivered_bps as f64 * CUT) as u64);
             self.return_to(now, after.delivered_bps);
         } else if self.path.is_known_clean() {
             // It has carried as much without: others are on it.
-            self.congested(now, &before, true);
+            self.congested(now, before, true);
         } else {
-            self.path.take_for_own(&before, after);
-            self.set(bps);
-            match then {
-                None => self.search = Search::Doubling,
+            self.path.take_for_own(before, after);
+            self.set(*bps);
+            self.search = match near {
+                false => Search::Doubling,
                 // Where it was, and on.
-                Some(_) => {
-                    self.search = Search::Near {
-                        low: bps - bps / 8,
-                        most: bps,
-                        since: now - RETURN_MIN,
-                        back_in: RETURN_MIN,
-                        slope: 0.0,
-                    }
-                }
-            }
+                true => Search::Near {
+                    low: bps - bps / 8,
+                    most: *bps,
+                    since: now - RETURN_MIN,
+                    back_in: RETURN_MIN,
+                    slope: 0.0,
+                },
+            };
         }
         self.renew(now);
     }
