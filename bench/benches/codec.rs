@@ -6,42 +6,16 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use linecast_bench::count::data_header;
 use linecast_protocol::wire::{
-    DATA_HEADER_BYTES, DataHeader, Fti, Level, Message, Nack, Patch, PayloadId, RequestBuilder,
-    Requests, SenderWord, Timestamp, patch_data,
+    DATA_HEADER_BYTES, DataHeader, Level, Message, Nack, Patch, PayloadId, RequestBuilder,
+    Requests, Timestamp, patch_data,
 };
 
 const SYMBOL_BYTES: usize = 1408;
 
-fn header() -> DataHeader {
-    DataHeader {
-        sequence: 4711,
-        source_id: 0x0a4d_0001,
-        sender: SenderWord {
-            instance_id: 0xbeef,
-            grtt: 76,
-            backoff: 6,
-            gsize: 2,
-        },
-        flags: 0x14,
-        toi: 3,
-        id: PayloadId {
-            sbn: 70_000,
-            block_len: 512,
-            esi: 17,
-        },
-        fti: Some(Fti {
-            object_size: 4 << 30,
-            fec_instance: 0xb35d,
-            symbol_bytes: SYMBOL_BYTES as u16,
-            max_block_len: 512,
-            num_parity: 512,
-        }),
-    }
-}
-
 fn data(criterion: &mut Criterion) {
-    let header = header();
+    let header = data_header(4711);
     let mut packet = [0x5a; DATA_HEADER_BYTES + SYMBOL_BYTES];
     header.emit(packet.first_chunk_mut().unwrap());
     let mut bare = packet.to_vec();

@@ -148,7 +148,8 @@ fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(byte).collect()
 }
 
-fn data_header(sequence: u16) -> DataHeader {
+/// A DATA header as it is on the wire, with every field set.
+pub fn data_header(sequence: u16) -> DataHeader {
     DataHeader {
         sequence,
         source_id: 0x0a4d_0001,
