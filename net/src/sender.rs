@@ -117,8 +117,8 @@ impl SenderSockets {
     }
 }
 
-/// The rings of a sender that was killed keep its sockets for a while after its
-/// end, until the kernel has taken them down (io_uring(7)).
+/// The port of a sender that was killed was seen to be in use after its end on a
+/// busy machine: its rings hold the sockets until the kernel takes them down.
 fn bind_patiently(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
     let patient_until = Instant::now() + BIND_PATIENCE;
     loop {
