@@ -1,5 +1,6 @@
 //! The image: a regular file or a block device, read by `pread` and hashed by
 //! several threads, with a stamp that tells when it changes under the sender.
+use linecast_net::aligned::PageAligned;
 use linecast_net::command::Failure;
 use linecast_protocol::manifest::SIZE_MAX;
 use linecast_protocol::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
@@ -232,9 +233,10 @@ impl Image {
         let next = || work.lock().expect("no holder of the lock panics").next();
         thread::scope(|scope| {
             let run = || {
-                let mut buffer = vec![0; READ_BYTES];
+                let mut memory = PageAligned::zeroed(READ_BYTES);
+                let buffer = memory.as_mut_slice();
                 while let Some((index, hashes)) = next() {
-                    self.hash_part(index as u64 * READ_BYTES as u64, &mut buffer, hashes)?;
+                    self.hash_part(index as u64 * READ_BYTES as u64, buffer, hashes)?;
                 }
                 Ok(())
             };
@@ -253,7 +255,8 @@ impl Image {
     /// SHA-256 of the image: one thread, several times slower than [`Image::hash`].
     pub fn sha256(&self) -> Result<[u8; 32], ImageError> {
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; READ_BYTES];
+        let mut memory = PageAligned::zeroed(READ_BYTES);
+        let buffer = memory.as_mut_slice();
         let mut offset = 0;
         while offset < self.size() {
             let length = (self.size() - offset).min(READ_BYTES as u64) as usize;

@@ -5,6 +5,7 @@
 //! `linecast-receiver`.
 #![warn(missing_docs)]
 
+pub mod aligned;
 pub mod clock;
 pub mod command;
 pub mod error;

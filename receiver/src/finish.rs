@@ -9,6 +9,7 @@ use crate::mapping;
 use crate::stage_error::{StageError, failed, hex};
 use crate::staging::Staging;
 use crate::target::{open_no_follow, remove};
+use linecast_net::aligned::PageAligned;
 
 /// How to finish a staged image.
 #[derive(Debug, Clone, Default)]
@@ -124,9 +125,8 @@ fn hash_all(mut file: File, size: u64, hasher: &mut blake3::Hasher) -> io::Resul
     if length != size {
         return Ok(length);
     }
-    let mut memory = vec![0; READ_BYTES + ALIGN_BYTES];
-    let start = memory.as_ptr().align_offset(ALIGN_BYTES);
-    let buffer = &mut memory[start..start + READ_BYTES];
+    let mut memory = PageAligned::zeroed(READ_BYTES);
+    let buffer = memory.as_mut_slice();
     let mut total = 0;
     while total < size {
         match file.read(buffer) {
@@ -146,9 +146,6 @@ fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What O_DIRECT asks of a buffer on every file system we know of: the
-/// logical block size, at most a page.
-const ALIGN_BYTES: usize = 4096;
 const READ_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
