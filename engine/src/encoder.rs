@@ -11,7 +11,7 @@ use crate::nap::Nap;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::surplus::{Surplus, surplus_symbols};
-use crate::train::{TrainBuffer, TrainPool};
+use crate::train::{TrainBuffer, TrainPool, TrainStack};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::geometry::ObjectLayout;
@@ -128,7 +128,7 @@ pub(crate) struct Encoder {
     header: HeaderFields,
     image_fec: Fec,
     leaves_fec: Option<Fec>,
-    pool: TrainPool,
+    trains: TrainStack,
     shared: Arc<Shared>,
     orders: Receiver<Order>,
     lanes: Vec<LaneQueues>,
@@ -162,7 +162,7 @@ impl Encoder {
             source,
             shape,
             header,
-            pool,
+            trains: TrainStack::new(pool),
             shared,
             orders,
             lanes,
@@ -289,7 +289,7 @@ impl Encoder {
         esis: Range<u16>,
     ) -> Result<Batch, EncodeError> {
         let mut filler = Filler {
-            pool: &self.pool,
+            trains: &mut self.trains,
             fields: self.header,
             layout: *layout,
             toi,

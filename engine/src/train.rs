@@ -234,6 +234,28 @@ impl TrainPool {
     }
 }
 
+/// Where one thread takes trains from: the one that came back last, whose memory
+/// is still in the cache. The pool by itself sends all its trains round in turn.
+#[derive(Debug)]
+pub struct TrainStack {
+    pool: TrainPool,
+    returned: Vec<TrainBuffer>,
+}
+
+impl TrainStack {
+    /// All trains of a pool that nobody else takes from.
+    pub fn new(pool: TrainPool) -> TrainStack {
+        let returned = Vec::with_capacity(pool.trains());
+        TrainStack { pool, returned }
+    }
+
+    /// An empty train; waits until one is put back.
+    pub fn get(&mut self) -> TrainBuffer {
+        self.returned.extend(self.pool.free.try_iter());
+        self.returned.pop().unwrap_or_else(|| self.pool.get())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +311,19 @@ mod tests {
         let again = pool.get();
         assert!(again.is_empty());
         assert_eq!(again.as_slice().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_stack_gives_the_train_that_came_back_last() {
+        let pool = TrainPool::new(1 << 20, 1448);
+        let mut stack = TrainStack::new(pool.clone());
+        let (first, last) = (stack.get(), stack.get());
+        let address = last.memory.as_ptr();
+        pool.put(first);
+        pool.put(last);
+        assert_eq!(stack.get().memory.as_ptr(), address);
+        let held: Vec<_> = (1..pool.trains()).map(|_| stack.get()).collect();
+        assert_eq!((held.len() + 1, pool.free()), (pool.trains(), 0));
     }
 
     #[test]
