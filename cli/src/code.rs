@@ -5,7 +5,8 @@ use linecast_net::command::Failure;
 
 /// Source symbols of a block, if nobody says how many.
 const GF16_BLOCK_SYMBOLS: u16 = 512;
-const GF8_BLOCK_SYMBOLS: u16 = 160;
+/// Four trains of 45 packets at MTU 1500.
+const GF8_BLOCK_SYMBOLS: u16 = 180;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CodeArgs {
@@ -13,7 +14,7 @@ pub(crate) struct CodeArgs {
     #[arg(long, value_enum, default_value_t = Choice::Auto, value_name = "CODE")]
     codec: Choice,
     /// Source symbols of a block: at most 254 with gf8, 32768 with gf16
-    /// [default: 160 with gf8, 512 with gf16]
+    /// [default: 180 with gf8, 512 with gf16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_768))]
     block_symbols: Option<u16>,
 }

@@ -96,10 +96,12 @@ impl Assembly {
     }
 
     /// The staging, and the offsets in it where the next symbols are expected.
-    pub fn places(&mut self, count: usize, session: &Session) -> (Option<&mut Staging>, &[u64]) {
+    pub fn places(&mut self, inbox: &Inbox, session: &Session) -> (Option<&mut Staging>, &[u64]) {
+        let (count, train) = (inbox.wanted(), inbox.train_packets());
         let offsets = match (session.blocks(IMAGE_TOI), session.leaves()) {
             (Some(blocks), Some(leaves)) => {
-                self.prediction.offsets(count, blocks, leaves, &self.image)
+                self.prediction
+                    .offsets(count, train, blocks, leaves, &self.image)
             }
             _ => &[],
         };
@@ -185,12 +187,15 @@ impl Assembly {
         let payload = inbox.payload(datagram);
         if id.esi < id.block_len {
             if toi == IMAGE_TOI {
-                self.prediction
-                    .note(self.shape.image.first_symbol(id.sbn) + u64::from(id.esi));
+                let index = self.shape.image.first_symbol(id.sbn) + u64::from(id.esi);
+                self.prediction.note_source(index, id.esi == 0);
             }
             self.symbols(toi)
                 .keep_source(id.sbn, id.esi, payload, blocks, leaves)?;
         } else if let Some(payload) = payload {
+            if toi == IMAGE_TOI {
+                self.prediction.note_parity();
+            }
             let index = id.esi - id.block_len;
             self.symbols(toi)
                 .keep_parity(id.sbn, index, payload, blocks, leaves)?;

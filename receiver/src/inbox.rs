@@ -22,7 +22,8 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::mmsg::{self, Batch, NO_PLACE};
+pub use crate::mmsg::NO_PLACE;
+use crate::mmsg::{self, Batch};
 use crate::staging::Staging;
 use linecast_net::wait;
 
@@ -180,11 +181,17 @@ impl Inbox {
         self.batch.layout.all_pairs()
     }
 
+    /// Packets that a message is posted for.
+    pub fn train_packets(&self) -> usize {
+        self.batch.layout.pairs
+    }
+
     /// Receives what has arrived; waits up to `timeout` if nothing has. The
     /// number of datagrams, 0 after the time or a signal.
     ///
     /// `predicted` are offsets in `staging` of the next symbols, in sending
-    /// order and all different. Each may be overwritten with anything.
+    /// order and all different, or [`NO_PLACE`]. Each may be overwritten with
+    /// anything.
     ///
     /// # Panics
     /// If the staging has places of another symbol size.
@@ -200,7 +207,10 @@ impl Inbox {
         let predicted = &predicted[..predicted.len().min(self.wanted())];
         if let Some(staging) = staging.as_deref_mut() {
             assert_eq!(staging.symbol_bytes(), self.shape.symbol_bytes);
-            if let (Some(first), Some(last)) = (predicted.first(), predicted.last()) {
+            let is_place = |offset: &&u64| **offset != NO_PLACE;
+            if let Some(first) = predicted.iter().find(is_place)
+                && let Some(last) = predicted.iter().rfind(is_place)
+            {
                 staging.expect(*first..last.saturating_add(self.shape.symbol_bytes as u64));
             }
         }
@@ -301,7 +311,8 @@ impl Inbox {
         self.counters
     }
 
-    /// One recvmmsg call, or two around a wait.
+    /// One recvmmsg call, or two around a wait. While nothing comes, pages are
+    /// made present instead, a step at a time.
     fn take(
         &mut self,
         mut staging: Option<&mut Staging>,
@@ -320,6 +331,9 @@ impl Inbox {
         {
             Err(error) if nothing(&error) => {}
             result => return Ok(Some((result?, Way::Group))),
+        }
+        if staging.as_deref_mut().is_some_and(Staging::warm_up) {
+            return Ok(None);
         }
         self.counters.waits += 1;
         let Some(way) = self.wait(timeout)? else {

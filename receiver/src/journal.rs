@@ -11,10 +11,13 @@
 //! The journal belongs to the image, whatever session, symbol size or codec
 //! its bytes came with. Its claims are hints: on resume each claimed leaf is
 //! hashed again before it counts, so marking needs no fsync, and a torn or
-//! lying journal costs a transfer and never a wrong image.
+//! lying journal costs a transfer and never a wrong image. For the same reason
+//! marks are written by the megabyte: who is killed before has that much to
+//! receive again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +30,10 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     bitmap: Vec<u8>,
+    /// Bytes of the bitmap that hold marks which the file does not have yet,
+    /// and how many marks.
+    unwritten: Range<usize>,
+    marks: u32,
     leaf_count: u64,
 }
 
@@ -58,18 +65,43 @@ impl Journal {
             file,
             path,
             bitmap,
+            unwritten: 0..0,
+            marks: 0,
             leaf_count,
         })
     }
 
-    /// Claims a leaf. Out of range leaves are none.
+    /// Claims a leaf, in the file once there are a few. Out of range leaves are
+    /// none.
     pub fn mark(&mut self, leaf: u64) -> Result<(), StageError> {
-        self.write(leaf, |byte, bit| byte | bit)
+        let Some(at) = self.byte_of(leaf) else {
+            return Ok(());
+        };
+        let near = at + NEAR_BYTES >= self.unwritten.start && at <= self.unwritten.end + NEAR_BYTES;
+        if self.marks > 0 && !near {
+            self.write()?;
+        }
+        self.bitmap[at] |= 1 << (leaf % 8);
+        self.unwritten = match self.marks {
+            0 => at..at + 1,
+            _ => self.unwritten.start.min(at)..self.unwritten.end.max(at + 1),
+        };
+        self.marks += 1;
+        if self.marks >= MARKS_MAX {
+            self.write()?;
+        }
+        Ok(())
     }
 
-    /// Takes back the claim of a leaf that turned out to be wrong.
+    /// Takes back the claim of a leaf that turned out to be wrong, at once.
     pub fn clear(&mut self, leaf: u64) -> Result<(), StageError> {
-        self.write(leaf, |byte, bit| byte & !bit)
+        let Some(at) = self.byte_of(leaf) else {
+            return Ok(());
+        };
+        self.write()?;
+        self.bitmap[at] &= !(1 << (leaf % 8));
+        self.unwritten = at..at + 1;
+        self.write()
     }
 
     /// The claimed leaves, in rising order.
@@ -89,23 +121,27 @@ impl Journal {
             .take_while(|leaf| *leaf < self.leaf_count)
     }
 
-    fn write(&mut self, leaf: u64, change: impl Fn(u8, u8) -> u8) -> Result<(), StageError> {
+    fn byte_of(&self, leaf: u64) -> Option<usize> {
         debug_assert!(leaf < self.leaf_count);
-        let index = leaf / 8;
-        let Some(byte) = usize::try_from(index)
-            .ok()
-            .and_then(|i| self.bitmap.get_mut(i))
-        else {
-            return Ok(());
-        };
-        let changed = change(*byte, 1 << (leaf % 8));
-        if changed == *byte {
-            return Ok(());
-        }
-        *byte = changed;
+        let at = usize::try_from(leaf / 8).ok()?;
+        (at < self.bitmap.len()).then_some(at)
+    }
+
+    /// Writes what the file does not have yet.
+    fn write(&mut self) -> Result<(), StageError> {
+        let range = std::mem::take(&mut self.unwritten);
+        self.marks = 0;
+        let offset = (HEADER_BYTES + range.start) as u64;
         self.file
-            .write_all_at(&[changed], HEADER_BYTES as u64 + index)
+            .write_all_at(&self.bitmap[range], offset)
             .map_err(failed("write", &self.path))
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Claims are hints: without the last of them more is received again.
+        let _ = self.write();
     }
 }
 
@@ -160,6 +196,10 @@ fn rewrite(
 const MAGIC: &[u8; 8] = b"LCJOURNL";
 const FORMAT: u32 = 1;
 const HEADER_BYTES: usize = 96;
+/// Marks that may be missing in the file: 1 MiB of the image.
+const MARKS_MAX: u32 = 16;
+/// Marks are written together if they are no further apart.
+const NEAR_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -172,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_survive_a_kill() {
+    fn marks_are_found_again() {
         let dir = tempfile::tempdir().unwrap();
         let target = Target::open(dir.path()).unwrap();
         for leaf_count in [1, 7, 8, 9, 4096, 4097] {
@@ -194,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn a_kill_costs_the_last_few_marks_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::open(dir.path()).unwrap();
+        let near: Vec<u64> = (0..40).collect();
+        let far: Vec<u64> = (0..40).map(|i| i * 1_000).collect();
+        for leaves in [near, far] {
+            let mut journal = Journal::open(&target, &ROOT, 1 << 32, 65_536).unwrap();
+            leaves.iter().for_each(|leaf| journal.mark(*leaf).unwrap());
+            std::mem::forget(journal);
+            let mut journal = Journal::open(&target, &ROOT, 1 << 32, 65_536).unwrap();
+            let found = claimed(&journal);
+            assert!(leaves.starts_with(&found));
+            assert!(found.len() > leaves.len() - MARKS_MAX as usize);
+            found.iter().for_each(|leaf| journal.clear(*leaf).unwrap());
+        }
+    }
+
+    #[test]
     fn image_of_no_leaves_has_a_journal() {
         let dir = tempfile::tempdir().unwrap();
         let target = Target::open(dir.path()).unwrap();
@@ -207,6 +265,7 @@ mod tests {
         let path = target.journal_path(&ROOT);
         let mut journal = Journal::open(&target, &ROOT, 1 << 20, 16).unwrap();
         journal.mark(3).unwrap();
+        drop(journal);
         let good = std::fs::read(&path).unwrap();
 
         let other_size = Journal::open(&target, &ROOT, (1 << 20) - 1, 16).unwrap();
@@ -226,6 +285,7 @@ mod tests {
         let path = target.journal_path(&ROOT);
         let mut journal = Journal::open(&target, &ROOT, 1 << 20, 16).unwrap();
         journal.mark(3).unwrap();
+        drop(journal);
         let good = std::fs::read(&path).unwrap();
         let mut damaged: Vec<Vec<u8>> = (0..HEADER_BYTES)
             .map(|at| {

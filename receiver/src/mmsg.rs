@@ -196,7 +196,8 @@ fn iovec(start: *mut u8, bytes: usize) -> libc::iovec {
     }
 }
 
-pub(crate) const NO_PLACE: u64 = u64::MAX;
+/// Instead of an offset: no place of the staging is meant.
+pub const NO_PLACE: u64 = u64::MAX;
 /// A message is at most 65,507 bytes long, whatever the pairs before it take.
 pub(crate) const TAIL_BYTES: usize = 64 * 1024;
 pub(crate) const MESSAGES_MAX: usize = 64;

@@ -29,6 +29,7 @@ const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
 /// for telling the sender how many packets the buffer holds.
 const PACKET_TRUESIZE: usize = 2_304;
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
+const FINISHING_WAIT: Duration = Duration::from_millis(2);
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 /// Symbols of a session that is not known yet.
 const USUAL_SYMBOL_BYTES: usize = 1_408;
@@ -152,16 +153,20 @@ impl<'a> Reception<'a> {
     }
 
     fn take_batch(&mut self) -> Result<(), ReceiveError> {
+        // Nothing tells when the thread that finishes is done.
+        let longest = match self.finishing {
+            Some(_) => FINISHING_WAIT,
+            None => LONGEST_WAIT,
+        };
         let due = self
             .receiver
             .poll_timeout()
-            .map_or(LONGEST_WAIT, |at| at.since(now()));
-        let wanted = self.inbox.wanted();
+            .map_or(longest, |at| at.since(now()));
         let (staging, places) = match (&mut self.assembly, self.receiver.session()) {
-            (Some(assembly), Some(session)) => assembly.places(wanted, session),
+            (Some(assembly), Some(session)) => assembly.places(&self.inbox, session),
             _ => (None, &[][..]),
         };
-        let received = self.inbox.receive(staging, places, due.min(LONGEST_WAIT));
+        let received = self.inbox.receive(staging, places, due.min(longest));
         let count = received.map_err(|source| ReceiveError::Receive {
             group: self.config.group,
             source,

@@ -37,6 +37,8 @@ pub struct Staging {
 struct Warm {
     up_to: u64,
     possible: bool,
+    /// Time for what nobody waited for.
+    spent: Duration,
 }
 
 impl Staging {
@@ -71,7 +73,7 @@ impl Staging {
             return Err(error);
         }
         let mapping = Mapping::new(&file, mapped).map_err(failed("map", &path))?;
-        let mut staging = Self {
+        Ok(Self {
             target: target.clone(),
             root,
             size,
@@ -84,10 +86,9 @@ impl Staging {
             warm: Warm {
                 up_to: 0,
                 possible: true,
+                spent: Duration::ZERO,
             },
-        };
-        staging.warm_up();
-        Ok(staging)
+        })
     }
 
     /// Bytes of the image.
@@ -169,19 +170,21 @@ impl Staging {
         (self.target, self.file, self.path)
     }
 
-    /// Populates the start of the file for a bounded time. All of a 4 GiB
+    /// Takes one step more in a moment without anything else to do; false if
+    /// there is none to take. Such steps take a bounded time in all: a 4 GiB
     /// file would take 3 s and more of page clearing on tmpfs; on a disk it
     /// would also dirty, and so write, every page twice. The rest is made
     /// present by [`Staging::expect`] while the image arrives.
-    fn warm_up(&mut self) {
-        let started = Instant::now();
-        while self.warm.possible
-            && self.warm.up_to < self.reserved
-            && started.elapsed() < WARM_UP_MAX
-        {
-            let end = (self.warm.up_to + WARM_STEP_BYTES).min(self.reserved);
-            self.populate(self.warm.up_to, end);
+    pub fn warm_up(&mut self) -> bool {
+        let all = self.warm.up_to >= self.reserved;
+        if all || !self.warm.possible || self.warm.spent >= WARM_UP_MAX {
+            return false;
         }
+        let started = Instant::now();
+        let end = (self.warm.up_to + WARM_STEP_BYTES).min(self.reserved);
+        self.populate(self.warm.up_to, end);
+        self.warm.spent += started.elapsed();
+        true
     }
 
     fn populate(&mut self, start: u64, end: u64) {
