@@ -85,11 +85,13 @@ impl Batch {
         }
     }
 
-    /// Takes as many messages from the front of the queue as there is room for.
+    /// Takes as many messages from the front of the queue as there is room for
+    /// and have the same packet size.
     pub(crate) fn fill(&mut self, queue: &TransmitQueue) -> usize {
         self.length = 0;
         let mut cursor = Cursor::default();
-        while self.length < self.headers.len() {
+        let packet_bytes = queue.packet_bytes(&cursor);
+        while self.length < self.headers.len() && queue.packet_bytes(&cursor) == packet_bytes {
             let Some(message) = queue.next_message(&mut cursor) else {
                 break;
             };
@@ -116,9 +118,40 @@ impl Batch {
         self.length += 1;
     }
 
+    /// Whether messages go elsewhere than to where the socket is connected.
+    pub(crate) fn is_directed(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// The bytes of message `i`, for a request that outlives this borrow.
+    pub(crate) fn piece(&self, i: usize) -> libc::iovec {
+        self.pieces[i]
+    }
+
     /// The header of message `i`, for a request that outlives this borrow.
     pub(crate) fn header(&self, i: usize) -> *const libc::msghdr {
         &raw const self.headers[i].msg_hdr
+    }
+}
+
+/// Has the kernel cut all that is sent on a socket into packets of so many bytes,
+/// where the message itself says nothing else (UDP_SEGMENT, udp(7)); 0: nothing.
+pub(crate) fn cut(socket: &UdpSocket, packet_bytes: u16) -> std::io::Result<()> {
+    let value = libc::c_int::from(packet_bytes);
+    // SAFETY: the descriptor is open because `socket` is borrowed, and the
+    // kernel reads one int, which is live for the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            (&raw const value).cast(),
+            mem::size_of_val(&value) as _,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
     }
 }
 

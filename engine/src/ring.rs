@@ -1,4 +1,9 @@
-//! SENDMSG over io_uring: a batch of trains is one system call.
+//! SEND over io_uring: a batch of trains is one system call.
+//!
+//! SEND takes a train as it is, where SENDMSG has a header, an iovec and control
+//! data copied and checked for each, which takes longer than all that the ring
+//! saves: so the socket cuts into packets of the trains' size by itself. Only
+//! what goes to a receiver's own address is sent by SENDMSG.
 //!
 //! Requests that find the socket's buffer full are parked by the kernel, and
 //! later ones could overtake them. So the requests of a batch are linked, each
@@ -15,8 +20,8 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{Builder, IoUring, opcode, squeue};
 
-use crate::mmsg::Batch;
-use crate::transmit_queue::TransmitQueue;
+use crate::mmsg::{self, Batch};
+use crate::transmit_queue::{Cursor, TransmitQueue};
 use crate::transmitter::TransmitError;
 
 /// How long a submit may wait for room in the socket's buffer before it lets
@@ -33,6 +38,8 @@ const SOCKET: Fixed = Fixed(0);
 pub(crate) struct Ring {
     ring: IoUring,
     batch: Batch,
+    /// Bytes that the socket cuts into packets of; `None`: it cannot.
+    cut_at: Option<u16>,
     /// What the kernel answered to each request of the batch.
     results: Box<[i32]>,
     submitted: usize,
@@ -62,6 +69,7 @@ impl Ring {
         Ok(Ring {
             ring,
             batch: Batch::new(messages_max),
+            cut_at: Some(0),
             results: vec![0; messages_max].into_boxed_slice(),
             submitted: 0,
             completed: 0,
@@ -75,12 +83,17 @@ impl Ring {
     }
 
     /// Sends until the queue is empty or paused, or the socket's buffer is full.
-    pub(crate) fn advance(&mut self, queue: &mut TransmitQueue) -> Result<(), TransmitError> {
+    pub(crate) fn advance(
+        &mut self,
+        socket: &UdpSocket,
+        queue: &mut TransmitQueue,
+    ) -> Result<(), TransmitError> {
         loop {
             self.collect(queue)?;
             if self.outstanding() > 0 || queue.pause.is_some() {
                 return Ok(());
             }
+            self.cut(socket, queue);
             let count = self.batch.fill(queue);
             if count == 0 {
                 return Ok(());
@@ -123,7 +136,7 @@ impl Ring {
                 // Linked behind a request that failed: never tried.
                 break;
             } else {
-                queue.refuse_front("io_uring SENDMSG", -result)?;
+                queue.refuse_front("io_uring SEND", -result)?;
                 break;
             }
         }
@@ -156,13 +169,28 @@ impl Ring {
         self.submitted - self.completed
     }
 
+    /// Has the socket cut as the front of the queue is to be.
+    fn cut(&mut self, socket: &UdpSocket, queue: &TransmitQueue) {
+        let front = queue.packet_bytes(&Cursor::default());
+        let wanted = front.map(|bytes| if queue.segmented { bytes as u16 } else { 0 });
+        if wanted.is_some() && self.cut_at.is_some() && self.cut_at != wanted {
+            self.cut_at = wanted.filter(|bytes| mmsg::cut(socket, *bytes).is_ok());
+        }
+    }
+
     fn push(&mut self, count: usize) {
         debug_assert_eq!(self.outstanding(), 0);
+        let by_header = self.cut_at.is_none() || self.batch.is_directed();
         let mut submission = self.ring.submission();
         for i in 0..count {
-            let mut entry = opcode::SendMsg::new(SOCKET, self.batch.header(i))
-                .build()
-                .user_data(i as u64);
+            let piece = self.batch.piece(i);
+            let entry = match by_header {
+                true => opcode::SendMsg::new(SOCKET, self.batch.header(i)).build(),
+                false => {
+                    opcode::Send::new(SOCKET, piece.iov_base.cast(), piece.iov_len as u32).build()
+                }
+            };
+            let mut entry = entry.user_data(i as u64);
             if i + 1 < count {
                 entry = entry.flags(squeue::Flags::IO_LINK);
             }

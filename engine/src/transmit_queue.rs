@@ -168,6 +168,12 @@ impl TransmitQueue {
         })
     }
 
+    /// Packet size of the train at the cursor.
+    pub(crate) fn packet_bytes(&self, cursor: &Cursor) -> Option<usize> {
+        let piece = self.pieces.get(cursor.piece)?;
+        Some(self.train(piece.key).packet_bytes())
+    }
+
     /// From now on messages go to a receiver's own address, or to the group.
     pub(crate) fn set_directed(&mut self, directed: bool) {
         debug_assert!(self.is_empty());

@@ -43,7 +43,7 @@ pub enum IoChoice {
 /// Which path is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoPath {
-    /// io_uring SENDMSG.
+    /// io_uring SEND.
     Uring,
     /// sendmmsg.
     Mmsg,
@@ -289,7 +289,7 @@ impl Transmitter {
     pub fn submit(&mut self) -> Result<(), TransmitError> {
         self.queue.pause = None;
         match &mut self.backend {
-            Backend::Uring(ring) => ring.advance(&mut self.queue),
+            Backend::Uring(ring) => ring.advance(&self.socket, &mut self.queue),
             Backend::Mmsg(mmsg) => mmsg.advance(&self.socket, &mut self.queue),
             Backend::Plain => plain::advance(&self.socket, self.target, &mut self.queue),
         }
