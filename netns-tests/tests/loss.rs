@@ -63,7 +63,7 @@ fn sixteen_receivers_with_loss_complete() {
 fn each_codec_carries_an_image_through_loss() {
     let site = lossy(2, 5.0, 0.0);
     let image = site.image(8 * MIB);
-    for (code, name, block_symbols) in [("gf8", "gf8", 160.0), ("gf16", "gf16-low", 512.0)] {
+    for (code, name, block_symbols) in [("gf8", "gf8", 180.0), ("gf16", "gf16-low", 512.0)] {
         let pushed = Push::of(&site, &image).push_args(&["--codec", code]).run();
         pushed.assert_complete(&image);
         let session = |key| pushed.sender.text(&format!("/session/{key}"));

@@ -152,21 +152,32 @@ impl Sender {
             return true;
         }
         let (holds, behind) = self.window.holds(&self.roster, place);
+        let alone = self.roster.alone().is_some();
         let member = self.roster.member_mut(place);
+        let waited = member.turn.is_some();
         let fresh_lost = status.lost.saturating_sub(member.lost);
         let dropped = status.socket_drops > member.socket_drops;
         let (received, lost) = member.note_counts(&status);
-        self.pooled.add(received, lost);
-        self.loss_due = true;
         for lane in 0..member.read.len() {
             let sequence = status.sequences.get(lane).copied();
-            member.read[lane] = self
-                .window
-                .read(now, grtt, lane, sequence, member.read[lane]);
+            let told = sequence.and_then(|sequence| self.window.told(lane, sequence));
+            if member
+                .turn
+                .as_ref()
+                .is_some_and(|turn| told > Some(turn[lane]))
+            {
+                member.turn = None;
+            }
+            member.read[lane] = self.window.read(now, grtt, lane, told, member.read[lane]);
         }
         Roster::note_activity(member, status.activity);
+        self.loss_due = true;
+        if waited {
+            member.loss.begin_anew();
+            return true;
+        }
+        self.pooled.add(received, lost);
         // Repairs for a group are too few to find a rate by.
-        let alone = self.roster.alone().is_some();
         if self.phase == Phase::Sending || alone {
             let report = RateReport {
                 member: if alone { 0 } else { place },

@@ -75,6 +75,9 @@ pub struct Member {
     pub figures: Figures,
     /// Lane positions that it has read, in packets since the start.
     pub(super) read: Vec<u64>,
+    /// The same when its turn by unicast came, until it has read more than that:
+    /// so long, it counts as lost what it was not served.
+    pub(super) turn: Option<Vec<u64>>,
     pub(super) buffer_packets: u32,
     pub(super) missing: Option<Vec<(u64, u64)>>,
     pub(super) welcome_due: bool,
@@ -100,6 +103,7 @@ impl Member {
             completed_at: None,
             figures: Figures::default(),
             read: Vec::new(),
+            turn: None,
             buffer_packets: 0,
             missing: None,
             welcome_due: false,
@@ -197,6 +201,7 @@ impl Roster {
         let member = &mut self.members[at];
         member.unicast = true;
         member.loss.begin_anew();
+        member.turn = Some(positions.clone());
         member.read = positions;
         Some(member)
     }

@@ -49,8 +49,17 @@ impl Window {
             .collect()
     }
 
-    /// The position that a receiver has read of `lane`, from the sequence it
-    /// reports and from what it had read before. `None`: it has heard nothing.
+    /// The position of `lane` at which a receiver is that reports `sequence`.
+    /// `None`: the lane has not been there.
+    pub(super) fn told(&self, lane: usize, sequence: u16) -> Option<u64> {
+        let (position, _) = self.positions[lane];
+        // Positions count packets: the newest has the sequence position - 1.
+        let behind = (position as u16).wrapping_sub(1).wrapping_sub(sequence);
+        (behind < 0x8000).then(|| position.saturating_sub(u64::from(behind)))
+    }
+
+    /// The position that a receiver has read of `lane`, from the one it has told
+    /// and from what it had read before.
     ///
     /// A receiver that reports the same sequence twice while the lane stands
     /// still has lost the rest: for it, nothing is under way.
@@ -59,19 +68,11 @@ impl Window {
         now: Time,
         grtt: Duration,
         lane: usize,
-        sequence: Option<u16>,
+        told: Option<u64>,
         before: u64,
     ) -> u64 {
         let (position, moved) = self.positions[lane];
-        let read = sequence.map_or(before, |sequence| {
-            // Positions count packets: the newest has the sequence position - 1.
-            let behind = (position as u16).wrapping_sub(1).wrapping_sub(sequence);
-            if behind < 0x8000 {
-                position.saturating_sub(u64::from(behind))
-            } else {
-                before
-            }
-        });
+        let read = told.unwrap_or(before);
         let settled = now.since(moved) >= grtt * 2 + SETTLED;
         if settled && read <= before {
             position
@@ -137,23 +138,33 @@ mod tests {
         let mut window = Window::new(1, 3072);
         window.note_positions(at(0), &[200_000]);
         let last = (199_999u64 % 65_536) as u16;
-        assert_eq!(window.read(at(0), GRTT, 0, Some(last), 0), 200_000);
-        assert_eq!(window.read(at(0), GRTT, 0, Some(last - 3_000), 0), 197_000);
+        assert_eq!(window.told(0, last), Some(200_000));
+        assert_eq!(window.told(0, last - 3_000), Some(197_000));
+        assert_eq!(window.told(0, last.wrapping_add(1)), None);
     }
 
     #[test]
     fn positions_never_go_back() {
         let mut window = Window::new(1, 3072);
         window.note_positions(at(0), &[5_000]);
-        assert_eq!(window.read(at(0), GRTT, 0, Some(100), 4_000), 4_000);
+        assert_eq!(
+            window.read(at(0), GRTT, 0, window.told(0, 100), 4_000),
+            4_000
+        );
     }
 
     #[test]
     fn losing_the_whole_window_does_not_stop_the_sender_for_ever() {
         let mut window = Window::new(1, 3072);
         window.note_positions(at(0), &[5_000]);
-        assert_eq!(window.read(at(10), GRTT, 0, Some(1_999), 2_000), 2_000);
-        assert_eq!(window.read(at(40), GRTT, 0, Some(1_999), 2_000), 5_000);
+        assert_eq!(
+            window.read(at(10), GRTT, 0, window.told(0, 1_999), 2_000),
+            2_000
+        );
+        assert_eq!(
+            window.read(at(40), GRTT, 0, window.told(0, 1_999), 2_000),
+            5_000
+        );
         assert_eq!(window.read(at(40), GRTT, 0, None, 0), 5_000);
     }
 }

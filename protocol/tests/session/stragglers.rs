@@ -163,6 +163,28 @@ fn a_straggler_is_set_aside_and_served_by_unicast_after_the_others() {
     assert!((0.5..1.5).contains(&sent), "{sent} times the image");
 }
 
+#[test]
+fn what_was_sent_to_the_others_does_not_lower_the_rate_of_a_straggler() {
+    let mut world = with_one_slow(8 * MIB, by_unicast);
+    let aside = |world: &World| asides(world) == 1;
+    let turn = |world: &World| world.sender.control().target.is_some();
+    let carry = |world: &mut World, bps| world.nodes[2].link.as_mut().unwrap().carries_bps = bps;
+    run_until(&mut world, Duration::from_secs(5), aside);
+    // It hears nothing more of what the others get, nor its first packets.
+    carry(&mut world, 0.0);
+    run_until(&mut world, Duration::from_secs(5), turn);
+    let start = world.sender.control().rate_bps;
+    let (began, mut least) = (world.now, start);
+    while world.now.since(began) < Duration::from_secs(5) {
+        if world.now.since(began) > Duration::from_millis(300) {
+            carry(&mut world, 2e6);
+        }
+        world.step();
+        least = least.min(world.sender.control().rate_bps);
+    }
+    assert!(least > start / 3, "{least} of {start}");
+}
+
 /// Of four, the third and the fourth are on slow links.
 fn with_two_slow(decide: fn(&mut SenderConfig)) -> World {
     let mut world = World::with(8 * MIB, &[0.0; 4], 13, decide);
