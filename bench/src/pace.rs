@@ -103,10 +103,6 @@ fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
     })
     .map_err(lab_error)?;
     let group = SocketAddr::from((GROUP, port));
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let [_, .., last] = cores[..] {
-        lab.steer_to_core(last.id).map_err(lab_error)?;
-    }
     let receiver = lab.receiver(0);
     let _member = receiver
         .enter(|| sockets::member(group))
@@ -118,10 +114,6 @@ fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
     let driven = lab
         .sender()
         .enter(|| -> Result<_, BenchError> {
-            // Threads inherit it: the switch has a core of its own, so do lanes.
-            if let [first, _, ..] = cores[..] {
-                core_affinity::set_for_current(first);
-            }
             Ok(drive(Drive {
                 sockets: sockets::lanes(group, args.lanes)?,
                 packet_bytes: PACKET_BYTES,

@@ -356,6 +356,9 @@ impl Lane {
             self.pacer.set_rate(now, rate);
             self.pacer.set_burst(burst_bytes(rate));
         }
+        if self.last_departure == 0 {
+            self.pacer.note_idle(now);
+        }
         let bytes = (payload + count * l2_bytes(0, self.ipv6)) as u64;
         let ready = self.pacer.ready_at(now, bytes);
         if ready > now {

@@ -122,17 +122,6 @@ impl Lab {
         parse_rate_count(&tools::run(command, "")?)
     }
 
-    /// Lets one core do the switch's work on what the sender sends, as a switch
-    /// that is a machine of its own would (receive packet steering). Otherwise
-    /// the core does it that sends, and arms the timers of rate caps, too.
-    pub fn steer_to_core(&self, core: usize) -> Result<(), LabError> {
-        let port = &self.nodes.sender.port;
-        let setting = format!("/sys/class/net/{port}/queues/rx-0/rps_cpus");
-        let mut command = Command::new(tools::find("ip")?);
-        command.args(["netns", "exec", &self.nodes.switch.name, "tee", &setting]);
-        tools::run(command, &core_mask(core)).map(drop)
-    }
-
     /// Takes a node's cable out, or puts it back.
     pub fn set_link(&self, node: &Node, up: bool) -> Result<(), LabError> {
         let state = if up { "up" } else { "down" };
@@ -337,15 +326,6 @@ fn share_loss(loss: Loss, nodes: &Nodes) -> Result<[(Command, String); 2], LabEr
     Ok([(cut, String::new()), rules])
 }
 
-/// One core as sysfs takes it: hexadecimal, in groups of 32 bits.
-fn core_mask(core: usize) -> String {
-    format!(
-        "{:x}{}",
-        1_u32 << (core % 32),
-        ",00000000".repeat(core / 32)
-    )
-}
-
 /// Whether trains may leave the switch whole towards this node.
 fn segmentation(switch: &Node, node: &Node, whole: bool) -> Result<Command, LabError> {
     let mut command = switch.command(tools::find("ethtool")?);
@@ -396,12 +376,6 @@ const FEEDBACK_HASH_INDEX: u32 = u32::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_core_is_one_bit_in_groups_of_32() {
-        assert_eq!(core_mask(1), "2");
-        assert_eq!(core_mask(69), "20,00000000,00000000");
-    }
 
     #[test]
     fn every_machine_has_its_own_addresses() {

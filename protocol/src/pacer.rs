@@ -15,6 +15,13 @@ pub const TRAIN_SEGMENTS_MAX: usize = 64;
 /// into the buffers of switches.
 const TRAIN_NS_MAX: u64 = 250_000;
 
+/// Line time of stalls that is made up at most.
+const OWED_NS_MAX: u64 = 100_000_000;
+
+/// It is made up by sending faster by about this part, which a port that was
+/// not full before can take.
+const MAKE_UP_PART: u64 = 128;
+
 const NS_PER_SECOND: u128 = 1_000_000_000;
 const ETHERNET_HEADER_BYTES: usize = 14;
 const UDP_HEADER_BYTES: usize = 8;
@@ -58,10 +65,13 @@ pub fn train_packets(rate_bps: u64, packet_bytes: usize) -> usize {
 
 /// A token bucket in bits and nanoseconds.
 ///
-/// The credit of an idle or stalled sender is capped at the burst: lost time
-/// is not made up beyond it. Lateness shorter than the burst's line time minus
-/// one train's is made up, so a burst of two trains keeps the rate exact on a
-/// clock that wakes up to one train late.
+/// The credit of an idle or stalled sender is capped at the burst. Lateness
+/// shorter than the burst's line time minus one train's is made up at once, so
+/// a burst of two trains keeps the rate exact on a clock that wakes up to one
+/// train late. What a longer stall took is never made up by a burst but by going
+/// 0.8 % faster for a while, unless the sender says that it was [idle].
+///
+/// [idle]: Pacer::note_idle
 #[derive(Debug, Clone)]
 pub struct Pacer {
     rate_bps: u64,
@@ -70,6 +80,8 @@ pub struct Pacer {
     full_ns: u64,
     /// Part of a nanosecond beyond `full_ns`, in units of 1/`rate_bps` ns.
     remainder: u64,
+    /// Line time that stalls took beyond the burst, not made up yet.
+    owed_ns: u64,
 }
 
 impl Pacer {
@@ -80,6 +92,7 @@ impl Pacer {
             burst_bytes,
             full_ns: 0,
             remainder: 0,
+            owed_ns: 0,
         }
     }
 
@@ -89,7 +102,7 @@ impl Pacer {
     }
 
     /// Changes the rate; bytes already spent and not yet earned stay spent,
-    /// and are earned at the new rate.
+    /// and are earned at the new rate. Stalls at the old rate are not made up.
     pub fn set_rate(&mut self, now_ns: u64, rate_bps: u64) {
         let rate_bps = rate_bps.max(1);
         let debt_ns = u128::from(self.full_ns.saturating_sub(now_ns));
@@ -102,6 +115,13 @@ impl Pacer {
             self.remainder = 0;
         }
         self.rate_bps = rate_bps;
+        self.owed_ns = 0;
+    }
+
+    /// There was nothing to send until `now_ns`: that is made up neither.
+    pub fn note_idle(&mut self, now_ns: u64) {
+        self.owed_ns = 0;
+        self.fill(now_ns);
     }
 
     /// Changes the burst, in L2 bytes.
@@ -122,14 +142,26 @@ impl Pacer {
 
     /// Takes the L2 bytes that leave at `now_ns` out of the bucket.
     pub fn spend(&mut self, now_ns: u64, bytes: u64) {
-        if self.full_ns < now_ns {
+        let lost = self.fill(now_ns);
+        self.owed_ns = self.owed_ns.saturating_add(lost).min(OWED_NS_MAX);
+        let rate = u128::from(self.rate_bps);
+        let total = scaled(bytes) + u128::from(self.remainder);
+        let line_ns = saturate(total / rate);
+        let made_up = self.owed_ns.min(line_ns / MAKE_UP_PART);
+        self.owed_ns -= made_up;
+        self.full_ns = self.full_ns.saturating_add(line_ns - made_up);
+        self.remainder = saturate(total % rate);
+    }
+
+    /// Fills the bucket, if it is full by `now_ns`; gives the time for which it
+    /// could take no more.
+    fn fill(&mut self, now_ns: u64) -> u64 {
+        let lost = now_ns.saturating_sub(self.full_ns);
+        if lost > 0 {
             self.full_ns = now_ns;
             self.remainder = 0;
         }
-        let rate = u128::from(self.rate_bps);
-        let total = scaled(bytes) + u128::from(self.remainder);
-        self.full_ns = self.full_ns.saturating_add(saturate(total / rate));
-        self.remainder = saturate(total % rate);
+        lost
     }
 }
 
@@ -202,11 +234,49 @@ mod tests {
     fn stall_earns_no_more_than_the_burst() {
         let mut pacer = Pacer::new(8_000_000, 3_000);
         let now = 100 * SECOND;
+        pacer.note_idle(now);
         for _ in 0..3 {
             assert_eq!(pacer.ready_at(now, 1_000), now);
             pacer.spend(now, 1_000);
         }
         assert_eq!(pacer.ready_at(now, 1_000), now + 1_000_000);
+    }
+
+    /// Sends trains for a second, after `before` has happened to the pacer.
+    fn sent_in_a_second(before: impl Fn(&mut Pacer, u64)) -> u64 {
+        let mut pacer = Pacer::new(8_000_000, 2_000);
+        pacer.spend(0, 1_000);
+        let start = 100 * SECOND;
+        before(&mut pacer, start);
+        let (mut now, mut sent) = (start, 0);
+        while now < start + SECOND {
+            pacer.spend(now, 1_000);
+            sent += 1_000;
+            now = pacer.ready_at(now, 1_000);
+        }
+        sent
+    }
+
+    #[test]
+    fn a_stall_is_made_up_slowly_and_idle_time_is_not() {
+        let idle = sent_in_a_second(|pacer, now| pacer.note_idle(now));
+        assert_eq!(idle, 1_001_000);
+        let stalled = sent_in_a_second(|_, _| {});
+        assert_eq!(stalled, idle + 8_000);
+    }
+
+    #[test]
+    fn no_more_than_a_tenth_of_a_second_is_made_up() {
+        let mut pacer = Pacer::new(8_000_000, 0);
+        let mut now = 100 * SECOND;
+        let start = now;
+        let packets = 20_000;
+        for _ in 0..packets {
+            now = pacer.ready_at(now, 1_000);
+            pacer.spend(now, 1_000);
+        }
+        let exact = (packets - 1) * 1_000_000;
+        assert_eq!(now - start, exact - OWED_NS_MAX);
     }
 
     #[test]
@@ -259,7 +329,8 @@ mod tests {
             prop_assert!(error < 100e-6, "sent {sent}, exact {exact}");
         }
 
-        /// In any interval no more leaves than rate × interval + burst.
+        /// In any interval no more leaves than rate × interval + burst, and what
+        /// is made up.
         #[test]
         fn no_interval_exceeds_rate_and_burst(
             rate_bps in 1_000u64..40_000_000_000,
@@ -283,7 +354,9 @@ mod tests {
                     let span = u128::from(at - sent[first].0) + 1;
                     let earned = span * u128::from(rate_bps) / 8 / NS_PER_SECOND + 1;
                     total += u128::from(*bytes);
-                    prop_assert!(total <= earned + over + 1);
+                    let allowed = earned + over;
+                    let made_up = allowed / u128::from(MAKE_UP_PART - 1);
+                    prop_assert!(total <= allowed + made_up + 1);
                 }
             }
         }
