@@ -20,7 +20,7 @@ const OWED_NS_MAX: u64 = 100_000_000;
 
 /// It is made up by sending faster by about this part, which a port that was
 /// not full before can take.
-const MAKE_UP_PART: u64 = 128;
+pub(crate) const MAKE_UP_PART: u64 = 128;
 
 const NS_PER_SECOND: u128 = 1_000_000_000;
 const ETHERNET_HEADER_BYTES: usize = 14;

@@ -2,6 +2,7 @@
 
 use super::rate::RateReport;
 use crate::limits::WINDOWED_GROUP_MAX;
+use crate::pacer::MAKE_UP_PART;
 use crate::time::{Duration, Time};
 use alloc::vec::Vec;
 
@@ -17,6 +18,8 @@ pub(super) struct Sample {
     pub delivered_bps: u64,
     /// What might have been sent, in the mean.
     pub allowed_bps: u64,
+    /// How long it took them to arrive, as reports have it.
+    pub span: Duration,
 }
 
 impl Sample {
@@ -45,8 +48,8 @@ struct Member {
 }
 
 impl Observed {
-    /// Adds a report, while the rate is `bps`. A receiver's first one is about packets from before and
-    /// only starts its clock, except in a large group.
+    /// Adds a report, while the rate is `bps`. A receiver's first one is about
+    /// packets from before and only starts its clock, except in a large group.
     pub(super) fn add(&mut self, now: Time, report: &RateReport, bps: u64) {
         let large = report.member >= WINDOWED_GROUP_MAX;
         if large || self.members.len() > WINDOWED_GROUP_MAX {
@@ -119,12 +122,17 @@ impl Member {
             let bits = u128::from(packets) * u128::from(packet_bits) * 1_000_000_000;
             u64::try_from(bits / span.as_nanos().max(1)).unwrap_or(u64::MAX)
         };
+        let loss = self.lost as f64 / all as f64;
+        let allowed_bps = (self.allowed / span.as_secs_f64()) as u64;
+        // Reports that were held up come together; no more is sent for that.
+        let sent_bps = bps(all).min(allowed_bps + allowed_bps / MAKE_UP_PART);
         Some(Sample {
-            loss: self.lost as f64 / all as f64,
+            loss,
             packets: all,
-            sent_bps: bps(all),
-            delivered_bps: bps(self.received),
-            allowed_bps: (self.allowed / span.as_secs_f64()) as u64,
+            sent_bps,
+            delivered_bps: (sent_bps as f64 * (1.0 - loss)) as u64,
+            allowed_bps,
+            span,
         })
     }
 }

@@ -8,6 +8,10 @@ use crate::time::{Duration, Time};
 /// shared with others, until it was seen to carry as much again so many times.
 const SAME: f64 = 0.95;
 const SHARED_MAX: u32 = 8;
+/// How often it is noticed that a path carries what it did.
+const STEADY_MAX: u32 = 4;
+/// Part of a new figure of what a steady path carries that is believed.
+const NEWS: f64 = 0.25;
 /// The most that was ever carried is forgotten over this time.
 const PEAK_FADES: Duration = Duration::from_secs(30);
 /// Losses beyond the expected are unusual from so many standard deviations, and
@@ -26,11 +30,15 @@ const HELD_UP: f64 = 0.85;
 pub(super) struct Path {
     /// Part of the packets that is lost whatever the rate.
     pub usual: f64,
-    /// The most that it carried for us when it was full, in bits a second.
+    /// The most that it surely carried for us when it was full, in bits a second.
     peak: u64,
     peak_at: Time,
     /// Full, it carried less than that: so often is it now taken for shared.
     shared: u32,
+    /// Full, it carried the same again, so often in a row, and ever nobody else's.
+    steady: u32,
+    /// What it carries for us, about.
+    level: u64,
 }
 
 impl Path {
@@ -42,6 +50,17 @@ impl Path {
     /// Whether somebody else is on it.
     pub(super) fn is_shared(&self) -> bool {
         self.shared > 0
+    }
+
+    /// How often in a row it carried the same when it was full, all of it ours; so
+    /// much less often need it be filled again to see.
+    pub(super) fn steady(&self) -> u32 {
+        self.steady
+    }
+
+    /// What it carries, if it did so again and again.
+    pub(super) fn steady_level(&self) -> Option<u64> {
+        (self.steady > 0).then_some(self.level)
     }
 
     /// Whether it was full before, and lost nothing else.
@@ -62,11 +81,23 @@ impl Path {
         beyond > 0.0 && beyond * beyond > deviations * deviations * expected
     }
 
+    /// Whether it carries much more than it did again and again.
+    pub(super) fn is_outgrown(&self, sample: &Sample) -> bool {
+        self.steady > 0 && sample.delivered_bps > self.level + self.level / 4
+    }
+
+    /// What it carries is no longer known.
+    pub(super) fn unsettle(&mut self) {
+        self.steady = 0;
+    }
+
     /// Takes the losses of a usual sample in.
     pub(super) fn learn(&mut self, sample: &Sample) {
         let usual = self.usual + (sample.loss - self.usual) / 16.0;
-        // A path that was clean at its limit is not to blame for losses.
-        if !self.is_known_clean() || usual < self.usual {
+        // A path that was clean at its limit is not to blame for losses, and none
+        // is beyond its limit.
+        let within = self.peak == 0 || sample.allowed_bps <= self.level;
+        if within && !self.is_known_clean() || usual < self.usual {
             self.usual = usual;
         }
     }
@@ -83,24 +114,52 @@ impl Path {
         self.usual = (lost(one) + lost(other)) / packets;
     }
 
-    /// It was full while it carried `sample`, and `others` were seen on it; gives
-    /// what it carries for us.
-    pub(super) fn filled(&mut self, now: Time, sample: &Sample, others: bool) -> u64 {
+    /// It was full while it carried `sample`, which is not known better than over
+    /// a time of `jitter`, and `others` were seen on it; gives what it carries for
+    /// us.
+    pub(super) fn filled(
+        &mut self,
+        now: Time,
+        sample: &Sample,
+        jitter: Duration,
+        others: bool,
+    ) -> u64 {
         let most = sample.delivered_bps;
         if !sample.is_of_rate() {
             // How much arrives from a sender that is held up tells nothing.
             self.shared = (self.shared + 2 * u32::from(others)).min(SHARED_MAX);
+            if let (Some(level), false) = (self.steady_level(), others) {
+                return level;
+            }
             return most.max((sample.allowed_bps as f64 * HELD_UP) as u64);
         }
         let age = now.since(self.peak_at).min(PEAK_FADES);
         let faded = self.peak as f64 * (1.0 - age.as_secs_f64() / PEAK_FADES.as_secs_f64());
+        let unsure = jitter.as_secs_f64() / sample.span.as_secs_f64().max(1e-9);
+        let same = SAME - unsure.min(SAME);
         self.shared = match most as f64 / faded {
             _ if self.peak == 0 => 0,
-            SAME.. => self.shared.saturating_sub(1),
+            ratio if ratio >= same => self.shared.saturating_sub(1),
             _ => (self.shared + 1 + u32::from(others)).min(SHARED_MAX),
         };
-        self.peak = most.max(faded as u64);
+        let surely = most as f64 * (1.0 - unsure.min(1.0));
+        self.peak = surely.max(faded) as u64;
         self.peak_at = now;
-        most
+        let early = sample.allowed_bps < self.level;
+        self.settle(most, same, early || others)
+    }
+
+    /// Takes in that it carried `most`, which is the level if it is this part of
+    /// it at least, and that `others` may have filled it; gives the level.
+    fn settle(&mut self, most: u64, same: f64, others: bool) -> u64 {
+        let news = most as f64 - self.level as f64;
+        if self.is_shared() || others || news.abs() > (1.0 - same) * self.level as f64 {
+            self.steady = 0;
+            self.level = most;
+        } else {
+            self.steady = (self.steady + 1).min(STEADY_MAX);
+            self.level = (self.level as f64 + NEWS * news) as u64;
+        }
+        self.level
     }
 }

@@ -17,9 +17,10 @@
 //! congestion the rate returns to where that was by a cubic curve, quickly and
 //! then hesitantly, as TCP CUBIC does (RFC 9438 §4.2). If the path carried more
 //! before, somebody else is on it now: then every loss halves the rate without a
-//! trial, and it grows by a packet a round trip, as TCP's does. Drops of a
-//! receiver's own socket are told apart by the receiver and halve the rate at
-//! once.
+//! trial, and it grows by a packet a round trip, as TCP's does. As long as it
+//! carries the same, it is asked less and less often whether it carries more.
+//! Drops of a receiver's own socket are told apart by the receiver and halve the
+//! rate at once.
 
 use super::observed::{Observed, Sample};
 use super::path::Path;
@@ -34,12 +35,17 @@ const QUICK_BPS: u64 = 1_000_000_000;
 const ALONE_FLOOR_BPS: u64 = 100_000;
 /// What is left of the rate while losses are looked into.
 const CUT: f64 = 0.85;
+/// The same of what the path carries, where that is known well.
+const CUT_STEADY: f64 = 0.95;
 /// Losses from which more than that is cut at once.
 const HEAVY: f64 = 0.3;
 /// From a cut until the old rate is reached again: so many round trips, as a TCP
 /// flow of some hundred packets takes, and so long at least.
 const RETURN_TRIPS: u32 = 50;
 const RETURN_MIN: Duration = Duration::from_millis(50);
+/// On a path that carries the same again and again, twice as long each time, up
+/// to this.
+const RETURN_SELDOM: Duration = Duration::from_secs(1);
 /// Part of what a path carried that it is used to for a while: its queue stays
 /// empty, and others find room to begin in.
 const HEADROOM: f64 = 0.985;
@@ -55,6 +61,8 @@ const QUEUE_BITS: f64 = 128.0 * 1024.0 * 8.0;
 /// Part of what the path carried that it grows by, at most, until it is known
 /// whether that was too much.
 const OVERSHOOT: f64 = 0.15;
+/// How unevenly reports travel: by half a round trip, and by no more.
+const JITTER_MAX: Duration = Duration::from_millis(2);
 /// A round lasts this long at least.
 const ROUND: Duration = Duration::from_millis(2);
 /// Packets of a round at least, and those after which the count begins anew.
@@ -119,6 +127,19 @@ enum Search {
         slope: f64,
     },
     Trying(Trial),
+}
+
+impl Search {
+    /// On from `bps`, as if that had just been reached again.
+    fn onward(now: Time, bps: u64) -> Search {
+        Search::Near {
+            low: bps - bps / 8,
+            most: bps,
+            since: now - RETURN_MIN,
+            back_in: RETURN_MIN,
+            slope: 0.0,
+        }
+    }
 }
 
 /// A cut that shows what losses depend on.
@@ -225,7 +246,10 @@ impl RateControl {
             search => {
                 self.path.learn(&sample);
                 self.observed.clear();
-                if matches!(search, Search::Doubling) && self.is_used(&sample) {
+                if self.path.is_outgrown(&sample) {
+                    self.path.unsettle();
+                    self.search = Search::onward(now, bps);
+                } else if matches!(search, Search::Doubling) && self.is_used(&sample) {
                     self.set(bps.saturating_mul(if bps < QUICK_BPS { 4 } else { 2 }));
                     self.hold_until = now + link.grtt + link.grtt / 2;
                 }
@@ -239,6 +263,7 @@ impl RateControl {
             return;
         }
         let most = self.bps - self.bps / 4;
+        self.path.unsettle();
         self.set(self.bps / 2);
         self.return_to(now, most);
         self.event_until = now + EVENT;
@@ -259,15 +284,17 @@ impl RateControl {
         }
         let near = matches!(self.search, Search::Near { .. });
         let bps = self.bps;
-        let cut = match before.loss {
+        let sent = bps.min(before.sent_bps.max(1)) as f64;
+        let less = match (before.loss, self.path.steady_level()) {
             // What arrives is about what the path can carry, or it is very bad.
-            HEAVY.. => CUT * (1.0 - before.loss),
-            _ => CUT,
+            (HEAVY.., _) => sent * CUT * (1.0 - before.loss),
+            (_, Some(level)) => bps.min(level) as f64 * CUT_STEADY,
+            _ => sent * CUT,
         };
-        self.set((bps.min(before.sent_bps.max(1)) as f64 * cut) as u64);
+        self.set(less as u64);
         self.search = Search::Trying(Trial {
             before,
-            cut,
+            cut: less / sent,
             bps,
             near,
         });
@@ -302,14 +329,7 @@ impl RateControl {
             self.set(*bps);
             self.search = match near {
                 false => Search::Doubling,
-                // Where it was, and on.
-                true => Search::Near {
-                    low: bps - bps / 8,
-                    most: *bps,
-                    since: now - RETURN_MIN,
-                    back_in: RETURN_MIN,
-                    slope: 0.0,
-                },
+                true => Search::onward(now, *bps),
             };
         }
         self.renew(now);
@@ -317,9 +337,10 @@ impl RateControl {
 
     /// The path was full while it carried `sample`; `others` take part of it.
     fn congested(&mut self, now: Time, sample: &Sample, others: bool) {
-        let most = self.path.filled(now, sample, others);
+        let jitter = (self.link.grtt / 2).min(JITTER_MAX);
+        let most = self.path.filled(now, sample, jitter, others);
         if self.path.is_shared() {
-            let left = (most as f64 * YIELD) as u64;
+            let left = (self.bps as f64 * (1.0 - sample.loss) * YIELD) as u64;
             self.set(left);
             self.return_to(now, left);
         } else {
@@ -331,6 +352,8 @@ impl RateControl {
         let back_in = (self.link.grtt * RETURN_TRIPS)
             .max(RETURN_MIN)
             .max(self.round_time(most) * 2);
+        let seldom = (back_in * (1 << self.path.steady())).min(RETURN_SELDOM);
+        let back_in = back_in.max(seldom);
         self.search = Search::Near {
             low: self.bps.min(most),
             most,
