@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::process::Command;
 
 use crate::clean::{self, CleanReport, Registration};
@@ -191,8 +192,23 @@ fn build(owner: &Owner, config: &LabConfig) -> Result<Nodes, LabError> {
         sender,
         receivers,
     };
+    bypass_netfilter(&nodes.switch)?;
     impair(config, &nodes)?;
     Ok(nodes)
+}
+
+/// Keeps the switch's packets from the host's firewall: a switch has none, and
+/// where the kernel has `br_netfilter` loaded, for containers, they would pass it
+/// as if they were routed (kernel: net/bridge/br_netfilter_hooks.c).
+fn bypass_netfilter(switch: &Node) -> Result<(), LabError> {
+    let settings = ["iptables", "ip6tables", "arptables"]
+        .map(|family| format!("/proc/sys/net/bridge/bridge-nf-call-{family}"));
+    for setting in settings.iter().filter(|path| Path::new(path).exists()) {
+        let mut command = switch.command(tools::find("tee")?);
+        command.arg(setting);
+        tools::run(command, "0")?;
+    }
+    Ok(())
 }
 
 /// The switch, the sender and the receivers, in this order.
