@@ -393,3 +393,41 @@ fn extensions_that_are_not_ours_are_stepped_over() {
     assert_eq!(parsed, header);
     assert_eq!(&bytes[at..], b"symbol");
 }
+
+#[test]
+fn only_the_message_that_comes_next_continues_a_train() {
+    let header = |sequence, esi| DataHeader {
+        sequence,
+        source_id: 2,
+        sender: SenderWord::default(),
+        flags: 0,
+        toi: 3,
+        id: PayloadId {
+            sbn: 4,
+            block_len: 128,
+            esi,
+        },
+        fti: Some(Fti::default()),
+    };
+    let bytes = |header: DataHeader| {
+        let mut bytes = [0; DATA_HEADER_BYTES];
+        header.emit(&mut bytes);
+        bytes
+    };
+    let continues = |first, next, by| DataHeader::continues(&bytes(first), &bytes(next), by);
+    assert!(continues(header(10, 20), header(11, 21), 1));
+    assert!(continues(header(10, 20), header(54, 64), 44));
+    assert!(!continues(header(10, 20), header(11, 21), 2));
+    assert!(!continues(header(10, 20), header(11, 22), 1));
+    assert!(!continues(header(10, 20), header(12, 21), 1));
+    assert!(!continues(header(u16::MAX, 20), header(0, 21), 1));
+    assert!(!continues(header(10, u16::MAX), header(11, 0), 1));
+    let first = bytes(header(10, 20));
+    for at in 0..DATA_HEADER_BYTES {
+        let mut next = bytes(header(11, 21));
+        next[at] ^= 0x40;
+        assert!(!DataHeader::continues(&first, &next, 1), "byte {at}");
+    }
+    let next = bytes(header(11, 21));
+    assert!(!DataHeader::continues(&first, &next[1..], 1));
+}

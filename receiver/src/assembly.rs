@@ -17,20 +17,33 @@ use linecast_protocol::receive::{Held, Receiver, Session};
 use linecast_protocol::time::Time;
 use linecast_protocol::tree;
 use linecast_protocol::wire::PayloadId;
+use std::ops::Range;
 
-/// A symbol that the session keeps, and where its packet is in the batch.
+/// Symbols that the session keeps, which follow each other, and where their
+/// packets are in the batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
-    /// Datagram in the batch.
-    pub datagram: usize,
-    /// Where its payload landed.
-    pub landed: Landed,
+    /// Datagram of the first, in the batch; the others follow.
+    pub first: usize,
+    /// How many they are.
+    pub count: u16,
     /// Object.
     pub toi: u16,
-    /// Which symbol.
+    /// Which symbol the first is.
     pub id: PayloadId,
-    /// What it completed.
+    /// What they completed.
     pub held: Held,
+}
+
+impl Kept {
+    /// Their datagrams in the batch.
+    pub fn datagrams(&self) -> Range<usize> {
+        self.first..self.first + usize::from(self.count)
+    }
+
+    fn is_source(&self) -> bool {
+        self.id.esi < self.id.block_len
+    }
 }
 
 /// An image being put together.
@@ -55,6 +68,8 @@ pub struct Assembly {
     misplaced: Vec<usize>,
     /// Bytes that an earlier session had verified.
     pub resumed_bytes: u64,
+    /// Symbols that did not land in their place.
+    pub moved: u64,
     /// The newest leaf that did not match.
     pub damaged_leaf: Option<u64>,
 }
@@ -87,6 +102,7 @@ impl Assembly {
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
+            moved: 0,
             damaged_leaf: None,
             target,
             shape,
@@ -143,11 +159,16 @@ impl Assembly {
 
     fn lift(&mut self, inbox: &mut Inbox, kept: &[Kept]) {
         self.misplaced.clear();
-        for symbol in kept {
-            if let Landed::Place(offset) = symbol.landed
-                && Some(offset) != self.right_place(symbol)
-            {
-                self.misplaced.push(symbol.datagram);
+        let width = u64::from(self.shape.image.symbol_bytes());
+        for symbols in kept {
+            let mut right = self.right_place(symbols);
+            for i in symbols.datagrams() {
+                if let Landed::Place(offset) = inbox.landed(i)
+                    && Some(offset) != right
+                {
+                    self.misplaced.push(i);
+                }
+                right = right.map(|offset| offset + width);
             }
         }
         if let Some(staging) = self.image.staging_mut() {
@@ -155,11 +176,11 @@ impl Assembly {
         }
     }
 
-    /// The offset of a source symbol of the image.
-    fn right_place(&self, symbol: &Kept) -> Option<u64> {
-        let source = symbol.toi == IMAGE_TOI && symbol.id.esi < symbol.id.block_len;
+    /// The offset of the first of these source symbols of the image.
+    fn right_place(&self, symbols: &Kept) -> Option<u64> {
+        let source = symbols.toi == IMAGE_TOI && symbols.is_source();
         source.then(|| {
-            let index = self.shape.image.first_symbol(symbol.id.sbn) + u64::from(symbol.id.esi);
+            let index = self.shape.image.first_symbol(symbols.id.sbn) + u64::from(symbols.id.esi);
             index * u64::from(self.shape.image.symbol_bytes())
         })
     }
@@ -171,36 +192,41 @@ impl Assembly {
         }
     }
 
-    fn place(
-        &mut self,
-        inbox: &Inbox,
-        symbol: &Kept,
-        session: &Session,
-    ) -> Result<(), SymbolError> {
-        let Kept {
-            datagram, toi, id, ..
-        } = *symbol;
+    fn place(&mut self, inbox: &Inbox, kept: &Kept, session: &Session) -> Result<(), SymbolError> {
+        let Kept { toi, id, .. } = *kept;
         let Some(blocks) = session.blocks(toi) else {
             return Ok(());
         };
         let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
-        let payload = inbox.payload(datagram);
-        if id.esi < id.block_len {
-            if toi == IMAGE_TOI {
-                let index = self.shape.image.first_symbol(id.sbn) + u64::from(id.esi);
-                self.prediction.note_source(index, id.esi == 0);
-            }
-            self.symbols(toi)
-                .keep_source(id.sbn, id.esi, payload, blocks, leaves)?;
-        } else if let Some(payload) = payload {
-            if toi == IMAGE_TOI {
-                self.prediction.note_parity();
-            }
-            let index = id.esi - id.block_len;
-            self.symbols(toi)
-                .keep_parity(id.sbn, index, payload, blocks, leaves)?;
+        if toi == IMAGE_TOI {
+            self.note(kept);
         }
+        let (symbols, mut moved) = (self.symbols(toi), 0);
+        for (i, esi) in kept.datagrams().zip(id.esi..) {
+            let Some(payload) = inbox.payload(i) else {
+                continue;
+            };
+            moved += 1;
+            if kept.is_source() {
+                symbols.keep_source(id.sbn, esi, payload, blocks, leaves)?;
+            } else {
+                symbols.keep_parity(id.sbn, esi - id.block_len, payload, blocks, leaves)?;
+            }
+        }
+        self.moved += moved;
         Ok(())
+    }
+
+    /// Symbols of the image have come: others will follow them.
+    fn note(&mut self, kept: &Kept) {
+        let id = kept.id;
+        if kept.is_source() {
+            let last = u64::from(id.esi) + u64::from(kept.count) - 1;
+            let index = self.shape.image.first_symbol(id.sbn) + last;
+            self.prediction.note_source(index, id.esi == 0);
+        } else {
+            self.prediction.note_parity();
+        }
     }
 
     fn restore(&mut self, toi: u16, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {

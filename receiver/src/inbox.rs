@@ -229,15 +229,40 @@ impl Inbox {
 
     /// The datagrams of the last `receive`, in order of arrival.
     pub fn datagrams(&self) -> impl ExactSizeIterator<Item = Datagram<'_>> {
-        self.segments.iter().map(|segment| Datagram {
+        (0..self.segments.len()).map(|i| self.datagram(i))
+    }
+
+    /// Datagram `i` of the last `receive`.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    pub fn datagram(&self, i: usize) -> Datagram<'_> {
+        let segment = &self.segments[i];
+        Datagram {
             header: self.header(segment),
             len: segment.bytes as usize,
-            landed: self.landed(segment),
+            landed: self.landed_of(segment),
             from: segment.from,
-        })
+        }
+    }
+
+    /// Where the payload of datagram `i` is.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    pub fn landed(&self, i: usize) -> Landed {
+        self.landed_of(&self.segments[i])
+    }
+
+    /// Bytes of a packet with a full symbol.
+    pub fn packet_bytes(&self) -> usize {
+        self.shape.packet_bytes()
     }
 
     /// What follows the header of datagram `i`, if it is not in the staging.
+    #[inline]
     pub fn payload(&self, i: usize) -> Option<&[u8]> {
         let segment = self.segments.get(i)?;
         let bytes = segment.bytes as usize;
@@ -269,7 +294,7 @@ impl Inbox {
         memory.clear();
         if let Some(segment) = self.segments.get(i) {
             memory.extend_from_slice(self.header(segment));
-            let place = match self.landed(segment) {
+            let place = match self.landed_of(segment) {
                 Landed::Place(offset) => staging.and_then(|staging| self.place(staging, offset)),
                 Landed::Scratch => self.payload(i),
             };
@@ -367,6 +392,7 @@ impl Inbox {
         })
     }
 
+    #[inline]
     fn header(&self, segment: &Segment) -> &[u8] {
         let bytes = self.shape.header_bytes;
         let short = bytes.min(segment.bytes as usize);
@@ -379,7 +405,8 @@ impl Inbox {
         }
     }
 
-    fn landed(&self, segment: &Segment) -> Landed {
+    #[inline]
+    fn landed_of(&self, segment: &Segment) -> Landed {
         match segment.at {
             At::Pair(pair) => match self.batch.posted[pair as usize] {
                 NO_PLACE => Landed::Scratch,

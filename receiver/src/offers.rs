@@ -46,7 +46,7 @@ impl OfferBytes {
             offer.blocks.hold_source(0, id.esi);
             offer
                 .symbols
-                .keep_source(0, id.esi, Some(payload), &offer.blocks, None)?;
+                .keep_source(0, id.esi, payload, &offer.blocks, None)?;
         } else {
             let index = id.esi - id.block_len;
             offer.blocks.hold_parity(0, index);

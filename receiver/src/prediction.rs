@@ -66,6 +66,13 @@ impl Prediction {
                 index = block_end;
                 continue;
             }
+            if blocks.is_untouched(sbn) {
+                // Nor is a leaf verified that touches it.
+                let end = block_end.min(index + (count - self.offsets.len()) as u64);
+                self.offsets.extend((index..end).map(|index| index * width));
+                (index, follows) = (end, true);
+                continue;
+            }
             while self.offsets.len() < count && index < block_end {
                 if !blocks.holds(index) && !touches_verified(Some(leaves), index) {
                     self.offsets.push(index * width);

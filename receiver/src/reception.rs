@@ -1,10 +1,12 @@
 //! The state of one reception, and its loop: a batch from the socket, what it
 //! completed, what is to be said.
 
+mod batch;
+
 use crate::acceptance::{Refused, Stage};
 use crate::assembly::{Assembly, Kept};
 use crate::finish::{FinishOptions, Finished};
-use crate::inbox::{Inbox, Landed, PacketShape};
+use crate::inbox::{Inbox, PacketShape};
 use crate::offers::OfferBytes;
 use crate::receive::{Progress, ReceiveConfig, ReceiveError};
 use crate::report::{ImageReport, ReceiveReport};
@@ -14,9 +16,9 @@ use linecast_net::{JoinConfig, PeakSampler, clock, feedback_socket, join, usage}
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::{EndReason, Figures};
-use linecast_protocol::receive::{Event, OfferKey, Receiver, Refusal, SessionConfig, Verdict};
+use linecast_protocol::receive::{Event, OfferKey, Receiver, SessionConfig};
 use linecast_protocol::time::{Duration, Time};
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Message};
+use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -33,8 +35,6 @@ const FINISHING_WAIT: Duration = Duration::from_millis(2);
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 /// Symbols of a session that is not known yet.
 const USUAL_SYMBOL_BYTES: usize = 1_408;
-/// The type of a NORM message is the low half of its first byte (RFC 5740 §4.1).
-const TYPE_DATA: u8 = 2;
 
 type Finishing = JoinHandle<Result<Finished, StageError>>;
 
@@ -175,97 +175,6 @@ impl<'a> Reception<'a> {
             self.handle_batch()
         } else {
             Ok(())
-        }
-    }
-
-    fn handle_batch(&mut self) -> Result<(), ReceiveError> {
-        let at = now();
-        let (mut messages, mut offered) = (Vec::new(), None);
-        self.kept.clear();
-        for (i, datagram) in self.inbox.datagrams().enumerate() {
-            if datagram
-                .header
-                .first()
-                .is_none_or(|byte| byte & 15 != TYPE_DATA)
-            {
-                messages.push((i, datagram.from));
-                continue;
-            }
-            let (header, offset) = match DataHeader::parse(datagram.header) {
-                Ok(parsed) => parsed,
-                Err(error) => {
-                    *self.refused.entry(error.reason()).or_default() += 1;
-                    continue;
-                }
-            };
-            let verdict = if offset == DATA_HEADER_BYTES {
-                let payload = datagram.len - offset;
-                self.receiver
-                    .handle_data(at, datagram.from, &header, payload)
-            } else {
-                Verdict::Refused(Refusal::NoFti)
-            };
-            match verdict {
-                Verdict::Keep { toi, id, held } => {
-                    let landed = datagram.landed;
-                    self.moved += u64::from(landed == Landed::Scratch);
-                    self.kept.push(Kept {
-                        datagram: i,
-                        landed,
-                        toi,
-                        id,
-                        held,
-                    });
-                }
-                Verdict::Duplicate => {}
-                Verdict::Refused(why) => {
-                    *self.refused.entry(why.name()).or_default() += 1;
-                    if let Refusal::TooLong(bytes) = why {
-                        self.last_refusal = Some(Refused::too_long(bytes));
-                    }
-                }
-                Verdict::Offer { key, fti, id, held } => {
-                    let object = self.offers.keep(&self.inbox, i, key, fti, id, held)?;
-                    offered = object.map(|object| (key, object)).or(offered);
-                }
-            }
-        }
-        self.settle(at)?;
-        self.handle_messages(at, &messages);
-        match offered {
-            Some((key, object)) => self.consider(key, &object),
-            None => Ok(()),
-        }
-    }
-
-    fn settle(&mut self, at: Time) -> Result<(), ReceiveError> {
-        let Some(assembly) = &mut self.assembly else {
-            return Ok(());
-        };
-        if !self.kept.is_empty() {
-            self.first_symbol.get_or_insert(at);
-            assembly.settle(at, &mut self.inbox, &self.kept, &mut self.receiver)?;
-            self.damaged_leaf = assembly.damaged_leaf.or(self.damaged_leaf);
-        }
-        if let Some(session) = self.receiver.session_mut() {
-            session.note_socket_drops(self.inbox.dropped());
-        }
-        Ok(())
-    }
-
-    fn handle_messages(&mut self, at: Time, messages: &[(usize, SocketAddr)]) {
-        let mut memory = Vec::new();
-        for &(i, from) in messages {
-            let staging = self.assembly.as_mut().and_then(Assembly::staging);
-            let bytes = self.inbox.whole(i, staging, &mut memory);
-            match Message::parse(bytes) {
-                Ok(message) => {
-                    if !self.receiver.handle_message(at, from, &message) {
-                        *self.refused.entry("other session").or_default() += 1;
-                    }
-                }
-                Err(error) => *self.refused.entry(error.reason()).or_default() += 1,
-            }
         }
     }
 
@@ -540,7 +449,7 @@ impl<'a> Reception<'a> {
         report.nacks_sent = figures.nacks_sent;
         report.nacks_suppressed = figures.nacks_suppressed;
         report.resumed_bytes = figures.resumed_bytes;
-        report.moved_packets = self.moved + self.inbox.counters().lifted;
+        report.moved_packets = self.moved;
         report.cpu_s = figures.cpu_s;
         report.anon_peak_bytes = figures.anon_peak_bytes;
         report.socket_buffer_bytes = figures.socket_buffer_bytes;

@@ -209,7 +209,7 @@ impl Symbols {
     }
 
     /// Keeps source symbol `esi` of block `sbn`, except for bytes of leaves
-    /// that are verified already. `symbol` is `None` if it lies in its place.
+    /// that are verified already.
     ///
     /// # Errors
     /// The object has no such place.
@@ -217,11 +217,10 @@ impl Symbols {
         &mut self,
         sbn: u32,
         esi: u16,
-        symbol: Option<&[u8]>,
+        symbol: &[u8],
         blocks: &Blocks,
         leaves: Option<&Leaves>,
     ) -> Result<(), StageError> {
-        let Some(symbol) = symbol else { return Ok(()) };
         if !self.parked.is_empty() {
             self.vacate(sbn, esi, blocks, leaves)?;
         }

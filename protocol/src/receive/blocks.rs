@@ -80,6 +80,12 @@ impl Blocks {
         self.blocks[sbn as usize].phase
     }
 
+    /// Whether not one source symbol of block `sbn` was ever held.
+    pub fn is_untouched(&self, sbn: u32) -> bool {
+        let block = &self.blocks[sbn as usize];
+        block.sources == 0 && block.parity_floor == 0
+    }
+
     /// Whether symbol `index` of the object is held.
     pub fn holds(&self, index: u64) -> bool {
         self.held[(index / 64) as usize] >> (index % 64) & 1 == 1
@@ -101,6 +107,26 @@ impl Blocks {
         self.held[word] |= bit;
         block.sources += 1;
         self.advance(sbn)
+    }
+
+    /// Takes `count` source symbols of block `sbn` from `esi` on, all in range; takes
+    /// none and gives `None` if one is held, or the block needs fewer.
+    pub fn hold_sources(&mut self, sbn: u32, esi: u16, count: u16) -> Option<Held> {
+        let start = self.layout.first_symbol(sbn) + u64::from(esi);
+        let end = start + u64::from(count);
+        let fewer = count > self.lacking(sbn);
+        let block = &mut self.blocks[sbn as usize];
+        if fewer
+            || block.phase != BlockPhase::Open
+            || words(start..end).any(|(word, bits)| self.held[word] & bits != 0)
+        {
+            return None;
+        }
+        for (word, bits) in words(start..end) {
+            self.held[word] |= bits;
+        }
+        block.sources += count;
+        Some(self.advance(sbn))
     }
 
     /// Takes parity symbol `index` (counted after the sources) of block `sbn`.
@@ -232,6 +258,15 @@ impl Blocks {
     }
 }
 
+/// The words of `held` that tell of these symbols, and the bits in each.
+fn words(symbols: Range<u64>) -> impl Iterator<Item = (usize, u64)> {
+    (symbols.start / 64..symbols.end.div_ceil(64)).map(move |word| {
+        let from = symbols.start.saturating_sub(word * 64);
+        let unused = (word * 64 + 64).saturating_sub(symbols.end);
+        (word as usize, u64::MAX << from & u64::MAX >> unused)
+    })
+}
+
 /// What a block needs before it can be completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -288,6 +323,36 @@ mod tests {
         blocks.restored(0, |index| restored.push(index));
         assert_eq!(restored, [2, 3]);
         assert_eq!(blocks.open(), 1);
+    }
+
+    #[test]
+    fn symbols_that_come_together_are_held_as_if_they_had_come_one_by_one() {
+        let layout = ObjectLayout::new(64 * 400, 64, 200).unwrap();
+        for (esi, count) in [(0, 1), (0, 200), (50, 14), (50, 15), (63, 130), (7, 64)] {
+            let (mut together, mut single) = (Blocks::new(layout), Blocks::new(layout));
+            let last = (esi..esi + count)
+                .map(|esi| single.hold_source(1, esi))
+                .last();
+            assert_eq!(together.hold_sources(1, esi, count), last);
+            assert_eq!(together.held, single.held, "{esi} {count}");
+            assert_eq!(together.lacking(1), 200 - count);
+            assert_eq!(together.hold_sources(1, esi + count - 1, 1), None);
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_at_once_than_a_block_needs() {
+        let mut blocks = blocks();
+        blocks.hold_parity(0, 0);
+        assert_eq!(blocks.hold_sources(0, 0, 3), Some(Held::New));
+        assert_eq!(blocks.hold_sources(0, 2, 1), None, "held");
+        assert_eq!(
+            blocks.hold_sources(0, 3, 2),
+            None,
+            "parity makes up for one"
+        );
+        assert_eq!(blocks.hold_sources(0, 3, 1), Some(Held::Restorable));
+        assert_eq!(blocks.hold_sources(0, 4, 1), None, "restorable");
     }
 
     #[test]

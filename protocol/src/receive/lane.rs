@@ -35,6 +35,12 @@ impl LaneView {
         }
     }
 
+    /// The same of `count` packets that follow each other.
+    pub(super) fn steps(&mut self, sequence: u16, count: u16) -> i32 {
+        let each = (0..count).map(|by| self.step(sequence.wrapping_add(by)));
+        each.sum()
+    }
+
     /// The newest sequence seen.
     pub(super) fn sequence(&self) -> u16 {
         self.last.unwrap_or(0)
@@ -58,5 +64,7 @@ mod tests {
         assert_eq!(lane.step(0), -1);
         assert_eq!(lane.step(2), 0);
         assert_eq!(lane.sequence(), 2);
+        assert_eq!(lane.steps(5, 3), 2);
+        assert_eq!(lane.sequence(), 7);
     }
 }

@@ -82,12 +82,23 @@ impl Leaves {
 
     /// Symbol `index` has come into its place.
     pub fn hold(&mut self, index: u64) {
-        for leaf in self.touched_by(index) {
+        self.hold_all(index..index + 1);
+    }
+
+    /// `symbols` have come into their places; at least one.
+    pub fn hold_all(&mut self, symbols: Range<u64>) {
+        let touched = self.touched_by(symbols.start).start..self.touched_by(symbols.end - 1).end;
+        for leaf in touched {
+            let touching = self.layout.symbols_touching(&self.range(leaf));
             let lacking = &mut self.lacking[leaf as usize];
             if *lacking == VERIFIED {
                 continue;
             }
-            *lacking -= 1;
+            let (start, end) = (
+                touching.start.max(symbols.start),
+                touching.end.min(symbols.end),
+            );
+            *lacking -= (end - start) as u16;
             if *lacking == 0 {
                 self.ready.push_back(leaf);
             }
@@ -147,6 +158,11 @@ mod tests {
         assert_eq!(leaves.poll_ready(), None);
         leaves.hold(46);
         assert_eq!(leaves.poll_ready(), Some(0));
+        let mut together = Leaves::new(layout);
+        together.hold_all(0..46);
+        assert_eq!(together.poll_ready(), None);
+        together.hold_all(46..layout.symbols());
+        assert_eq!(together.waiting(), 3);
         for index in 47..layout.symbols() {
             leaves.hold(index);
         }

@@ -108,6 +108,25 @@ impl Receiver {
         self.offers.handle_data(now, from, header, payload)
     }
 
+    /// Takes the headers of `count` DATA packets with full symbols that follow
+    /// each other in one train ([`DataHeader::continues`]), of which `header` is
+    /// the first, if they are all new source symbols of one block of the image, and
+    /// gives what they completed. Else takes none: they are for
+    /// [`Receiver::handle_data`], one by one.
+    #[inline]
+    pub fn handle_train(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        header: &DataHeader,
+        count: u16,
+    ) -> Option<Held> {
+        let sender = (header.source_id, header.sender.instance_id);
+        let session = self.session.as_mut();
+        let session = session.filter(|session| session.belongs(sender, from))?;
+        session.handle_train(now, header, count)
+    }
+
     /// Takes any message but DATA. Gives false if it was not for this receiver.
     pub fn handle_message(&mut self, now: Time, from: SocketAddr, message: &Message<'_>) -> bool {
         match &mut self.session {

@@ -57,6 +57,29 @@ impl DataHeader {
         Self::parse_unusual(bytes)
     }
 
+    /// Whether the message that begins with `next` is the one that comes `by`
+    /// messages after that of `first`, in the same train: all is the same but
+    /// sequence and symbol, which count on.
+    #[inline]
+    pub fn continues(first: &[u8], next: &[u8], by: u16) -> bool {
+        let (Some(first), Some(next)) = (
+            first.first_chunk::<DATA_HEADER_BYTES>(),
+            next.first_chunk::<DATA_HEADER_BYTES>(),
+        ) else {
+            return false;
+        };
+        // As big-endian numbers, both count in the same way: a count that wraps
+        // changes what stands before it, and is no match.
+        let counts = |head: &[u8; DATA_HEADER_BYTES]| {
+            let word = |at| u64::from(u32_at(head, at));
+            [word(0), word(PAYLOAD_ID) << 32 | word(PAYLOAD_ID + 4)]
+        };
+        let ([sequence, id], by) = (counts(first), u64::from(by));
+        counts(next) == [sequence + by, id.wrapping_add(by)]
+            && first[SOURCE_ID..PAYLOAD_ID] == next[SOURCE_ID..PAYLOAD_ID]
+            && first[BARE_DATA_HEADER_BYTES..] == next[BARE_DATA_HEADER_BYTES..]
+    }
+
     /// Any DATA message that is not of the shape we send, and everything that
     /// is none.
     #[cold]

@@ -1,6 +1,7 @@
 //! Whole sessions of one sender and a few receivers.
 
 mod stragglers;
+mod trains;
 mod world;
 
 use linecast_protocol::key::SigningKey;

@@ -43,8 +43,7 @@ impl Session {
         } else {
             blocks.hold_parity(id.sbn, id.esi - id.block_len)
         };
-        self.note_position(now, header);
-        self.counters.received += 1;
+        self.note_position(now, header, 1);
         if held == Held::Duplicate {
             self.counters.duplicates += 1;
             return Verdict::Duplicate;
@@ -61,14 +60,47 @@ impl Session {
         Verdict::Keep { toi, id, held }
     }
 
-    /// Follows the lane that a packet came from: losses, and blocks whose first
-    /// transmission has passed.
-    fn note_position(&mut self, now: Time, header: &DataHeader) {
+    /// `count` packets with full symbols that follow each other in one train,
+    /// from `header` on. Takes them all if they are new source symbols of one
+    /// block of the image, else none: they are then to be handled one by one.
+    pub(in crate::receive) fn handle_train(
+        &mut self,
+        now: Time,
+        header: &DataHeader,
+        count: u16,
+    ) -> Option<Held> {
+        let (toi, id) = (header.toi, header.id);
+        let image = self.objects.image.as_mut().filter(|_| toi == IMAGE_TOI)?;
+        let layout = *image.layout();
+        let known = id.sbn < layout.blocks() && id.block_len == layout.block_len(id.sbn);
+        let end = id.esi.checked_add(count).filter(|_| known && count > 0)?;
+        let full = usize::from(layout.symbol_bytes());
+        if end > id.block_len || layout.symbol_len(id.sbn, end - 1) != full {
+            return None;
+        }
+        let held = image.hold_sources(id.sbn, id.esi, count)?;
+        self.heard = now;
+        self.note_group(header.sender);
+        self.note_position(now, header, count);
+        if held != Held::New {
+            self.requests.satisfied(toi, id.sbn);
+        }
+        if let Some(leaves) = &mut self.leaves {
+            let first = layout.first_symbol(id.sbn);
+            leaves.hold_all(first + u64::from(id.esi)..first + u64::from(end));
+        }
+        Some(held)
+    }
+
+    /// Follows the lane that `count` packets of a train came from: losses, and
+    /// blocks whose first transmission has passed.
+    fn note_position(&mut self, now: Time, header: &DataHeader, count: u16) {
         let (toi, sbn) = (header.toi, header.id.sbn);
         let at = self.shape.lane(toi, sbn);
         let step = self.shape.lanes.into();
         let lane = &mut self.lanes[at];
-        let lost = lane.step(header.sequence);
+        self.counters.received += u64::from(count);
+        let lost = lane.steps(header.sequence, count);
         if lost != 0 {
             let counted = i64::from(lost).max(-(self.counters.lost as i64));
             self.counters.lost = self.counters.lost.saturating_add_signed(counted);
