@@ -1,11 +1,15 @@
 //! A TCP flow beside a push, as a file transfer to the same machine would be.
 
 use linecast_lab::Node;
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
+
+/// Of the calling thread's network namespace.
+const CONGESTION_CONTROL: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
 
 /// One flow that sends as much as it can. It ends when it is dropped.
 #[derive(Debug)]
@@ -16,11 +20,14 @@ pub struct TcpFlow {
 }
 
 impl TcpFlow {
-    /// Starts it from one node to another.
+    /// Starts it from one node to another, with the congestion control of RFC 5681,
+    /// whatever the machine's own is: every kernel has it.
     ///
     /// # Panics
     /// If the two cannot reach each other.
     pub fn start(from: &Node, to: &Node) -> TcpFlow {
+        let reno = from.enter(|| fs::write(CONGESTION_CONTROL, "reno"));
+        reno.expect("a namespace").expect("a setting of its own");
         let listener = to.enter(|| TcpListener::bind((to.address_v4, 0)));
         let listener = listener.expect("a namespace").expect("a free port");
         let address: SocketAddr = listener.local_addr().expect("it is bound");

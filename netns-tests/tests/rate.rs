@@ -51,5 +51,5 @@ fn a_tcp_flow_and_a_push_leave_each_other_a_share() {
     let ours = pushed.sender.number("/receivers/0/goodput_bps");
     let share = ours / (ours + tcp);
     println!("push {:.0} Mbit/s, TCP {:.0} Mbit/s", ours / 1e6, tcp / 1e6);
-    assert!((0.2..=0.8).contains(&share), "{share}: {ours} {tcp}");
+    assert!((0.25..=0.75).contains(&share), "{share}: {ours} {tcp}");
 }

@@ -8,6 +8,16 @@ use crate::time::{Duration, Time};
 /// shared with others, until it was seen to carry as much again so many times.
 const SAME: f64 = 0.95;
 const SHARED_MAX: u32 = 8;
+/// Losses below this part of what a clean path carried are not of its making.
+const EARLY: f64 = 0.95;
+/// The queue of a cheap switch.
+const QUEUE_BITS: f64 = 128.0 * 1024.0 * 8.0;
+/// A queue that stays so full while there is room for more than we send is kept so
+/// by others.
+const STANDING: f64 = 0.25;
+/// Round trips are longer by this on a busy machine, which does not slow TCP down
+/// in the same way.
+pub(super) const TRIP_MAX_S: f64 = 1e-3;
 /// How often it is noticed that a path carries what it did.
 const STEADY_MAX: u32 = 4;
 /// Part of a new figure of what a steady path carries that is believed.
@@ -39,6 +49,10 @@ pub(super) struct Path {
     steady: u32,
     /// What it carries for us, about.
     level: u64,
+    /// The least round trip lately, and since its queue was surely empty; `None`:
+    /// it never was, and the path is taken for a short one.
+    least_trip: Duration,
+    base_trip: Option<Duration>,
 }
 
 impl Path {
@@ -68,11 +82,51 @@ impl Path {
         self.peak > 0 && self.usual < CLEAN
     }
 
+    /// The least round trip lately was this.
+    pub(super) fn hear(&mut self, least_trip: Duration) {
+        self.least_trip = least_trip;
+        self.base_trip = self.base_trip.map(|base| base.min(least_trip));
+    }
+
+    /// Half of what it carries for us is left to others: its queue empties.
+    pub(super) fn yielded(&mut self) {
+        self.base_trip.get_or_insert(Duration::MAX);
+    }
+
+    /// How long a queue takes to drain that is full, as a cheap switch has it.
+    pub(super) fn full_queue_s(&self) -> f64 {
+        QUEUE_BITS / self.peak.max(1) as f64
+    }
+
+    /// Whether a queue stands in it. Where queues are shorter than what a busy
+    /// machine adds to round trips, that cannot be told.
+    pub(super) fn has_standing_queue(&self) -> bool {
+        let base = self.base_trip.unwrap_or_default();
+        let waits_s = self.least_trip.saturating_sub(base).as_secs_f64();
+        let queue_s = STANDING * self.full_queue_s();
+        self.peak > 0 && queue_s > TRIP_MAX_S && waits_s > queue_s
+    }
+
+    /// Others were seen on it: losses may have been theirs, too.
+    pub(super) fn share(&mut self) {
+        self.usual = 0.0;
+        self.shared = (self.shared + 2).min(SHARED_MAX);
+        self.unsettle();
+    }
+
+    /// Whether these losses came before it was full, as far as is known of it.
+    pub(super) fn is_early(&self, sample: &Sample) -> bool {
+        self.is_known_clean() && (sample.allowed_bps as f64) < EARLY * self.peak as f64
+    }
+
     /// Whether chance alone would hardly lose so many: it is the worst receiver's
     /// sample, and one is looked at many times a second.
     pub(super) fn is_unusual(&self, sample: &Sample) -> bool {
         let expected = self.usual * sample.packets as f64;
-        let deviations = match (self.is_known_clean(), self.is_shared()) {
+        let deviations = match (
+            self.is_known_clean(),
+            self.is_shared() || self.is_early(sample),
+        ) {
             (true, true) => DEVIATIONS_SHARED,
             (true, false) | (false, true) => DEVIATIONS_CLEAN,
             (false, false) => DEVIATIONS,
@@ -95,9 +149,9 @@ impl Path {
     pub(super) fn learn(&mut self, sample: &Sample) {
         let usual = self.usual + (sample.loss - self.usual) / 16.0;
         // A path that was clean at its limit is not to blame for losses, and none
-        // is beyond its limit.
+        // is beyond its limit or beside others.
         let within = self.peak == 0 || sample.allowed_bps <= self.level;
-        if within && !self.is_known_clean() || usual < self.usual {
+        if within && !self.is_known_clean() && !self.is_shared() || usual < self.usual {
             self.usual = usual;
         }
     }
@@ -139,6 +193,7 @@ impl Path {
         let same = SAME - unsure.min(SAME);
         self.shared = match most as f64 / faded {
             _ if self.peak == 0 => 0,
+            _ if self.is_early(sample) => (self.shared + 2).min(SHARED_MAX),
             ratio if ratio >= same => self.shared.saturating_sub(1),
             _ => (self.shared + 1 + u32::from(others)).min(SHARED_MAX),
         };

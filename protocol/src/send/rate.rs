@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!             loss above the usual                 it went away: congestion
-//! Doubling ─────────────────────────▶ Trying ────────────────────────────────▶ Near
+//! Climbing ─────────────────────────▶ Trying ────────────────────────────────▶ Near
 //!    ▲                                  │  ▲                                     │
 //!    └──────────────────────────────────┘  └─────────────────────────────────────┘
 //!      it stayed: not of our making             loss above the usual
@@ -23,13 +23,23 @@
 //! rate at once.
 
 use super::observed::{Observed, Sample};
-use super::path::Path;
+use super::path::{Path, TRIP_MAX_S};
 use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
+use core::ops::Range;
 
 const START_BPS: u64 = 250_000_000;
-/// Up to here the first steps are twice as long: few ports are slower.
-const QUICK_BPS: u64 = 1_000_000_000;
+/// What ports and fast machines carry: the first steps go from one to the next, by
+/// no more than this factor, which finds the usual ones in half as many steps as
+/// doubling and sends little more than that beyond them.
+const PORTS_BPS: [u64; 5] = [
+    1_000_000_000,
+    2_500_000_000,
+    10_000_000_000,
+    25_000_000_000,
+    100_000_000_000,
+];
+const STEP_MAX: u64 = 4;
 /// What the rate for one receiver alone never goes below: a full packet takes an
 /// eighth of a second.
 const ALONE_FLOOR_BPS: u64 = 100_000;
@@ -54,10 +64,8 @@ const HEADROOM: f64 = 0.985;
 /// a little less because a report tells of losses together.
 const YIELD: f64 = 0.5;
 const YIELDING_GROWTH: f64 = 0.9;
-/// Round trips longer than this, and than the queue of a cheap switch makes them,
-/// are a busy machine's, which does not slow TCP down in the same way.
-const TRIP_MAX_S: f64 = 1e-3;
-const QUEUE_BITS: f64 = 128.0 * 1024.0 * 8.0;
+/// Between these parts of a return the queue is empty, if it is ours alone.
+const DRAINED: Range<f64> = 0.2..0.7;
 /// Part of what the path carried that it grows by, at most, until it is known
 /// whether that was too much.
 const OVERSHOOT: f64 = 0.15;
@@ -116,7 +124,8 @@ pub struct RateControl {
 
 #[derive(Debug, Clone)]
 enum Search {
-    Doubling,
+    /// Nothing was lost yet.
+    Climbing,
     /// From `low` back to `most` and beyond.
     Near {
         low: u64,
@@ -179,7 +188,7 @@ impl RateControl {
             floor,
             ceiling,
             auto: true,
-            search: Search::Doubling,
+            search: Search::Climbing,
             observed: Observed::default(),
             link: Link {
                 grtt: GRTT_INITIAL,
@@ -223,6 +232,7 @@ impl RateControl {
             return;
         }
         self.link = *link;
+        self.path.hear(link.least_trip);
         if report.socket_dropped {
             return self.overrun(now);
         }
@@ -249,8 +259,8 @@ impl RateControl {
                 if self.path.is_outgrown(&sample) {
                     self.path.unsettle();
                     self.search = Search::onward(now, bps);
-                } else if matches!(search, Search::Doubling) && self.is_used(&sample) {
-                    self.set(bps.saturating_mul(if bps < QUICK_BPS { 4 } else { 2 }));
+                } else if matches!(search, Search::Climbing) && self.is_used(&sample) {
+                    self.set(step_up(bps));
                     self.hold_until = now + link.grtt + link.grtt / 2;
                 }
             }
@@ -277,7 +287,7 @@ impl RateControl {
     }
 
     fn look_into(&mut self, now: Time, before: Sample) {
-        if self.path.is_shared() {
+        if self.path.is_shared() || self.path.is_early(&before) {
             // TCP does not ask twice either, and would take what is freed meanwhile.
             self.congested(now, &before, true);
             return self.renew(now);
@@ -328,7 +338,7 @@ impl RateControl {
             self.path.take_for_own(before, after);
             self.set(*bps);
             self.search = match near {
-                false => Search::Doubling,
+                false => Search::Climbing,
                 true => Search::onward(now, *bps),
             };
         }
@@ -342,6 +352,7 @@ impl RateControl {
         if self.path.is_shared() {
             let left = (self.bps as f64 * (1.0 - sample.loss) * YIELD) as u64;
             self.set(left);
+            self.path.yielded();
             self.return_to(now, left);
         } else {
             self.return_to(now, (most as f64 * HEADROOM) as u64);
@@ -361,9 +372,8 @@ impl RateControl {
             back_in,
             slope: match self.path.is_shared() {
                 true => {
-                    let queue = QUEUE_BITS / self.path.peak().max(1) as f64;
-                    let trip = self.link.least_trip.as_secs_f64();
-                    let trip = trip.min(queue.max(TRIP_MAX_S));
+                    let trip = self.link.grtt.as_secs_f64();
+                    let trip = trip.min(self.path.full_queue_s().max(TRIP_MAX_S));
                     let lag = self.lag().as_secs_f64();
                     let tcp = YIELDING_GROWTH * self.link.packet_bits as f64 / (trip * trip);
                     tcp.min(OVERSHOOT * self.path.peak() as f64 / lag)
@@ -408,7 +418,11 @@ impl RateControl {
         } = self.search
         {
             let seconds = now.since(since).as_secs_f64();
-            let x = seconds / back_in.as_secs_f64() - 1.0;
+            let part = seconds / back_in.as_secs_f64();
+            if DRAINED.contains(&part) && !self.path.is_shared() && self.path.has_standing_queue() {
+                self.path.share();
+            }
+            let x = part - 1.0;
             let depth = (most - low).max(most / 16) as f64;
             let curve = most as f64 + depth * x * x * x;
             self.set(curve.max(low as f64 + slope * seconds) as u64);
@@ -418,6 +432,13 @@ impl RateControl {
     fn set(&mut self, bps: u64) {
         self.bps = bps.clamp(self.floor, self.ceiling);
     }
+}
+
+/// The next rate to try after `bps` went well.
+fn step_up(bps: u64) -> u64 {
+    let most = bps.saturating_mul(STEP_MAX);
+    let port = PORTS_BPS.into_iter().find(|&port| port > bps);
+    port.map_or(most, |port| port.min(most))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::random::Random;
+use crate::send::grtt::GrttEstimate;
 
 const PACKET_BITS: u64 = 1_490 * 8;
 const FLOOR: u64 = RateControl::FLOOR_BPS;
@@ -20,6 +21,7 @@ struct Path {
     tcp: Option<Tcp>,
     queued: f64,
     theirs_queued: f64,
+    trips: GrttEstimate,
     now: Time,
     /// Fractions of packets not reported yet.
     received: f64,
@@ -44,6 +46,7 @@ impl Path {
             tcp: None,
             queued: 0.0,
             theirs_queued: 0.0,
+            trips: GrttEstimate::default(),
             now: Time::ZERO,
             received: 0.0,
             lost: 0.0,
@@ -55,6 +58,7 @@ impl Path {
         let seconds = STEP.as_secs_f64();
         let waits = (self.queued + self.theirs_queued) / self.carries_bps;
         let round_trip = GRTT.as_secs_f64() + waits;
+        self.trips.sample(now, Duration::from_secs_f64(round_trip));
         let ours = bps * seconds;
         let theirs = self
             .tcp
@@ -68,7 +72,7 @@ impl Path {
         self.theirs_queued += theirs - dropped * theirs / all;
         // What leaves the queue is a mixture of both.
         let queued = self.queued + self.theirs_queued;
-        let leaves = (self.carries_bps * seconds / queued).min(1.0);
+        let leaves = (self.carries_bps * seconds / queued.max(1e-9)).min(1.0);
         let carried = self.queued * leaves;
         self.queued -= carried;
         self.theirs_queued -= self.theirs_queued * leaves;
@@ -92,6 +96,14 @@ impl Path {
         self.received -= whole.0 as f64;
         self.lost -= whole.1 as f64;
         whole
+    }
+
+    fn link(&self) -> Link {
+        Link {
+            grtt: self.trips.current(),
+            least_trip: self.trips.least(),
+            ..LINK
+        }
     }
 }
 
@@ -131,7 +143,7 @@ fn run_with(
                 lost,
                 socket_dropped: false,
             };
-            rate.report(now + late, &LINK, &report);
+            rate.report(now + late, &path.link(), &report);
         }
     }
     let seconds = ms as f64 / 2e3;
@@ -206,15 +218,20 @@ fn a_bad_cable_is_not_taken_for_others_when_the_port_was_full_before() {
     assert_eq!(rate.bps(), 10_000_000_000);
 }
 
-#[test]
-fn a_tcp_flow_on_the_same_port_gets_its_share() {
-    let mut path = Path::new(1e9, 0.0);
+/// What a push and a TCP flow get of a port in the end, if the flow had it to
+/// itself for two seconds.
+fn shares(carries_bps: f64) -> (f64, f64) {
+    let mut path = Path::new(carries_bps, 0.0);
     path.tcp = Some(Tcp {
         window_bits: 10.0 * PACKET_BITS as f64,
         sent_bits: 0.0,
         lost_bits: 0.0,
         cut_at: Time::ZERO,
     });
+    for _ in 0..4_000 {
+        path.now = path.now + STEP;
+        path.step(path.now, 0.0);
+    }
     let mut rate = auto();
     run(&mut rate, &mut path, 10_000, 1e12);
     if let Some(tcp) = &mut path.tcp {
@@ -222,8 +239,16 @@ fn a_tcp_flow_on_the_same_port_gets_its_share() {
     }
     let (ours, _) = run(&mut rate, &mut path, 10_000, 1e12);
     let theirs = path.tcp.map_or(0.0, |tcp| tcp.sent_bits / 10.0);
-    assert!(ours > 0.33e9, "we get {ours}");
-    assert!(theirs > 0.33e9, "they get {theirs}");
+    (ours / carries_bps, theirs / carries_bps)
+}
+
+#[test]
+fn a_push_and_a_tcp_flow_that_was_there_before_leave_each_other_a_third() {
+    for carries_bps in [1e8, 3e8, 1e9] {
+        let (ours, theirs) = shares(carries_bps);
+        assert!(ours > 0.33, "of {carries_bps} we get {ours}");
+        assert!(theirs > 0.33, "of {carries_bps} they get {theirs}");
+    }
 }
 
 #[test]
