@@ -3,7 +3,7 @@
 use crate::encoder::{HeaderFields, Sent, Work};
 use crate::image::ImageError;
 use crate::source::Source;
-use crate::train::{TrainBuffer, TrainStack};
+use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::Sender;
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Fills trains with packets of one block.
 pub(crate) struct Filler<'a> {
-    pub trains: &'a mut TrainStack,
+    pub trains: &'a mut TrainPool,
     pub fields: HeaderFields,
     pub layout: ObjectLayout,
     pub toi: u16,
@@ -25,7 +25,7 @@ impl Filler<'_> {
     /// Reads sources straight into the places that they leave from.
     pub(crate) fn read(&mut self, source: &Source, mut esis: Range<u16>) -> Result<(), ImageError> {
         while !esis.is_empty() {
-            let mut train = self.trains.get();
+            let mut train = self.trains.take();
             let first = esis.start;
             while !esis.is_empty() && !train.is_full() {
                 let esi = esis.start;
@@ -65,7 +65,7 @@ impl Filler<'_> {
             Some(train) if !train.is_full() => train,
             full => {
                 self.batch.trains.extend(full);
-                self.trains.get()
+                self.trains.take()
             }
         };
         self.slot(&mut train, esi, symbol.len())

@@ -11,7 +11,7 @@ use crate::nap::Nap;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::surplus::{Surplus, surplus_symbols};
-use crate::train::{TrainBuffer, TrainPool, TrainStack};
+use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_protocol::geometry::ObjectLayout;
@@ -128,7 +128,7 @@ pub(crate) struct Encoder {
     header: HeaderFields,
     image_fec: Fec,
     leaves_fec: Option<Fec>,
-    trains: TrainStack,
+    trains: TrainPool,
     shared: Arc<Shared>,
     orders: Receiver<Order>,
     lanes: Vec<LaneQueues>,
@@ -147,7 +147,7 @@ impl Encoder {
     pub(crate) fn new(
         source: Source,
         header: HeaderFields,
-        pool: TrainPool,
+        trains: TrainPool,
         shared: Arc<Shared>,
         orders: Receiver<Order>,
         lanes: Vec<LaneQueues>,
@@ -162,7 +162,7 @@ impl Encoder {
             source,
             shape,
             header,
-            trains: TrainStack::new(pool),
+            trains,
             shared,
             orders,
             lanes,

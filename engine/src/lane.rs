@@ -10,7 +10,7 @@
 use crate::encoder::{Sent, Work};
 use crate::nap::Nap;
 use crate::shared::Shared;
-use crate::train::{TrainBuffer, TrainPool};
+use crate::train::{TrainBuffer, TrainReturn};
 use crate::transmitter::{IoChoice, TransmitError, Transmitter};
 use crossbeam_channel::{Receiver, Sender};
 use hdrhistogram::Histogram;
@@ -78,7 +78,7 @@ pub(crate) struct LaneParts {
 #[derive(Debug)]
 pub(crate) enum Done {
     /// Back to the pool that they came from.
-    Pool(TrainPool),
+    Pool(TrainReturn),
     /// To be sent again as they are.
     Again(Sender<Work>),
 }

@@ -342,7 +342,7 @@ impl Stage<'_> {
         shared.publish(&sender.control());
         let packet_bytes = DATA_HEADER_BYTES + usize::from(self.shape.image.symbol_bytes());
         let block_bytes = packet_bytes * usize::from(self.config.block_symbols);
-        let pool = TrainPool::new(POOL_BYTES_MIN.max(4 * block_bytes), packet_bytes);
+        let trains = TrainPool::new(POOL_BYTES_MIN.max(4 * block_bytes), packet_bytes);
         let (orders_in, orders) = bounded(ORDERS_MAX);
         let (sent_in, sent) = bounded(ORDERS_MAX);
         let mut queues = Vec::new();
@@ -361,14 +361,14 @@ impl Stage<'_> {
                 repair,
                 sent: sent_in.clone(),
                 shared: shared.clone(),
-                done: Done::Pool(pool.clone()),
+                done: Done::Pool(trains.way_back()),
                 socket: self.sockets.lane_socket()?,
                 io: self.config.io,
                 ipv6: self.config.group.is_ipv6(),
             });
         }
         let (image_changed, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        let encoder = Encoder::new(source, self.header, pool, shared.clone(), orders, queues)?;
+        let encoder = Encoder::new(source, self.header, trains, shared.clone(), orders, queues)?;
         let session = SessionLoop {
             sender,
             socket: &self.sockets.feedback,

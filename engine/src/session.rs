@@ -80,7 +80,7 @@ impl SessionLoop<'_> {
         let mut buffer = vec![0; 65_536];
         let mut message = Vec::new();
         let mut observed = Time::ZERO;
-        while self.sender.phase() != Phase::Done {
+        loop {
             let at = now();
             self.take_departures(at, &mut totals);
             self.take_feedback(&mut buffer);
@@ -91,6 +91,9 @@ impl SessionLoop<'_> {
             self.take_signals();
             self.give_orders();
             self.transmit(&mut message, &mut totals)?;
+            if self.sender.phase() == Phase::Done {
+                break;
+            }
             self.publish();
             if at.since(observed) >= PROGRESS_EVERY {
                 observed = at;

@@ -9,8 +9,6 @@
 //! Packets lie back to back, so any run of them is one GSO payload as it is.
 //! A buffer has one owner at a time: pool → encoder → lane → transmitter → pool.
 
-use std::time::Duration;
-
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 pub use linecast_protocol::pacer::{UDP_PAYLOAD_BYTES_MAX, segments_max};
@@ -158,13 +156,23 @@ fn memory_bytes(packet_bytes: usize) -> usize {
     segments_max(packet_bytes) * packet_bytes + ALIGNMENT_BYTES - 1
 }
 
-/// All the trains there are: allocated once, so a slow network slows the
-/// encoder down and costs no memory. Clones share the trains.
-#[derive(Debug, Clone)]
+/// Where one thread takes trains from: the one that came back last, whose memory
+/// is still in the cache. There is a limit to them, so a slow network slows the
+/// encoder down and costs no memory; each is made when it is first needed, so a
+/// push neither waits for the others nor has them.
+#[derive(Debug)]
 pub struct TrainPool {
-    free: Receiver<TrainBuffer>,
-    back: Sender<TrainBuffer>,
+    returned: Vec<TrainBuffer>,
+    back: Receiver<TrainBuffer>,
+    way_back: TrainReturn,
+    made: usize,
     trains: usize,
+}
+
+/// The way back into a pool.
+#[derive(Debug, Clone)]
+pub struct TrainReturn {
+    back: Sender<TrainBuffer>,
     packet_bytes: usize,
 }
 
@@ -172,87 +180,58 @@ impl TrainPool {
     /// As many trains as fit into `pool_bytes`, at least 2: one to fill while
     /// the other is sent.
     pub fn new(pool_bytes: usize, packet_bytes: usize) -> TrainPool {
-        TrainPool::holding(
-            (pool_bytes / memory_bytes(packet_bytes)).max(2),
-            packet_bytes,
-        )
-    }
-
-    /// So many trains.
-    pub fn holding(trains: usize, packet_bytes: usize) -> TrainPool {
-        let (back, free) = bounded(trains);
-        let pool = TrainPool {
-            free,
+        let trains = (pool_bytes / memory_bytes(packet_bytes)).max(2);
+        let (way_back, back) = bounded(trains);
+        TrainPool {
+            returned: Vec::with_capacity(trains),
             back,
+            way_back: TrainReturn {
+                back: way_back,
+                packet_bytes,
+            },
+            made: 0,
             trains,
-            packet_bytes,
-        };
-        for _ in 0..trains {
-            pool.put(TrainBuffer::new(packet_bytes));
         }
-        pool
     }
 
-    /// An empty train; waits until one is put back.
-    pub fn get(&self) -> TrainBuffer {
-        self.free
+    /// An empty train; waits until one is put back when all are away.
+    pub fn take(&mut self) -> TrainBuffer {
+        self.returned.extend(self.back.try_iter());
+        if let Some(train) = self.returned.pop() {
+            return train;
+        }
+        if self.made < self.trains {
+            self.made += 1;
+            return TrainBuffer::new(self.packet_bytes());
+        }
+        self.back
             .recv()
             .expect("the pool itself holds a sender, so the channel is open")
     }
 
-    /// An empty train, if one is free.
-    pub fn try_get(&self) -> Option<TrainBuffer> {
-        self.free.try_recv().ok()
+    /// Where its trains are put back.
+    pub fn way_back(&self) -> TrainReturn {
+        self.way_back.clone()
     }
 
-    /// An empty train, if one is or becomes free within `wait`.
-    pub fn get_within(&self, wait: Duration) -> Option<TrainBuffer> {
-        self.free.recv_timeout(wait).ok()
+    /// Trains that there may be, made or not.
+    pub fn trains(&self) -> usize {
+        self.trains
     }
 
+    /// The stride of its trains.
+    pub fn packet_bytes(&self) -> usize {
+        self.way_back.packet_bytes
+    }
+}
+
+impl TrainReturn {
     /// Gives a train back, cleared. Panics on a train of another pool: there
     /// is no room for it.
     pub fn put(&self, mut train: TrainBuffer) {
         assert_eq!(train.packet_bytes, self.packet_bytes);
         train.clear();
         assert!(self.back.try_send(train).is_ok(), "train of another pool");
-    }
-
-    /// Trains in the pool, free or not.
-    pub fn trains(&self) -> usize {
-        self.trains
-    }
-
-    /// Trains free at this moment.
-    pub fn free(&self) -> usize {
-        self.free.len()
-    }
-
-    /// The stride of its trains.
-    pub fn packet_bytes(&self) -> usize {
-        self.packet_bytes
-    }
-}
-
-/// Where one thread takes trains from: the one that came back last, whose memory
-/// is still in the cache. The pool by itself sends all its trains round in turn.
-#[derive(Debug)]
-pub struct TrainStack {
-    pool: TrainPool,
-    returned: Vec<TrainBuffer>,
-}
-
-impl TrainStack {
-    /// All trains of a pool that nobody else takes from.
-    pub fn new(pool: TrainPool) -> TrainStack {
-        let returned = Vec::with_capacity(pool.trains());
-        TrainStack { pool, returned }
-    }
-
-    /// An empty train; waits until one is put back.
-    pub fn get(&mut self) -> TrainBuffer {
-        self.returned.extend(self.pool.free.try_iter());
-        self.returned.pop().unwrap_or_else(|| self.pool.get())
     }
 }
 
@@ -299,31 +278,30 @@ mod tests {
 
     #[test]
     fn pool_is_bounded_and_reuses_its_memory() {
-        let pool = TrainPool::new(200_000, 1448);
-        assert_eq!((pool.trains(), pool.free()), (3, 3));
-        let mut held: Vec<_> = std::iter::from_fn(|| pool.try_get()).collect();
-        assert_eq!(held.len(), 3);
-        assert!(pool.get_within(Duration::ZERO).is_none());
+        let mut pool = TrainPool::new(200_000, 1448);
+        assert_eq!((pool.trains(), pool.made), (3, 0));
+        let mut held: Vec<_> = (0..3).map(|_| pool.take()).collect();
         let mut train = held.pop().expect("three");
         train.push_slot(10);
         let address = train.as_slice().as_ptr();
-        pool.clone().put(train);
-        let again = pool.get();
-        assert!(again.is_empty());
-        assert_eq!(again.as_slice().as_ptr(), address);
+        pool.way_back().put(train);
+        let again = pool.take();
+        assert!(again.is_empty() && pool.made == 3);
+        assert_eq!(again.memory[again.start..].as_ptr(), address);
     }
 
     #[test]
-    fn a_stack_gives_the_train_that_came_back_last() {
-        let pool = TrainPool::new(1 << 20, 1448);
-        let mut stack = TrainStack::new(pool.clone());
-        let (first, last) = (stack.get(), stack.get());
+    fn pool_gives_the_train_that_came_back_last_and_makes_no_more_than_are_needed() {
+        let mut pool = TrainPool::new(1 << 20, 1448);
+        let (first, last) = (pool.take(), pool.take());
         let address = last.memory.as_ptr();
-        pool.put(first);
-        pool.put(last);
-        assert_eq!(stack.get().memory.as_ptr(), address);
-        let held: Vec<_> = (1..pool.trains()).map(|_| stack.get()).collect();
-        assert_eq!((held.len() + 1, pool.free()), (pool.trains(), 0));
+        pool.way_back().put(first);
+        pool.way_back().put(last);
+        let again = pool.take();
+        assert_eq!(again.memory.as_ptr(), address);
+        let other = pool.take();
+        assert_eq!(pool.made, 2);
+        drop((again, other));
     }
 
     #[test]

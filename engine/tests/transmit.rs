@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use linecast_engine::train::{TrainBuffer, TrainPool};
+use linecast_engine::train::TrainBuffer;
 use linecast_engine::transmitter::{IoChoice, IoPath, TransmitError, Transmitter};
 
 const CHOICES: [IoChoice; 3] = [IoChoice::Uring, IoChoice::Mmsg, IoChoice::Plain];
@@ -80,11 +80,10 @@ fn shapes() -> Vec<Shape> {
 
 fn send_shapes(choice: IoChoice) -> (Vec<Vec<u8>>, u64, u64) {
     let (receiver, sender) = pair();
-    let pool = TrainPool::new(1 << 20, PACKET_BYTES);
     let mut transmitter = Transmitter::open(choice, sender, 32).expect("open");
     let mut serial = 0;
     for (packets, last_bytes, pieces) in shapes() {
-        let mut train = pool.get();
+        let mut train = TrainBuffer::new(PACKET_BYTES);
         fill(&mut train, packets, last_bytes, &mut serial);
         let key = transmitter.load(train);
         for (first, count) in pieces {
@@ -95,8 +94,6 @@ fn send_shapes(choice: IoChoice) -> (Vec<Vec<u8>>, u64, u64) {
     let mut recycled = Vec::new();
     let (packets, bytes) = finish(&mut transmitter, &mut recycled);
     assert_eq!(recycled.len(), shapes().len());
-    recycled.into_iter().for_each(|train| pool.put(train));
-    assert_eq!(pool.free(), pool.trains());
     (received(&receiver), packets, bytes)
 }
 

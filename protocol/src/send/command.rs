@@ -55,10 +55,6 @@ impl Sender {
         if now < self.end_at {
             return;
         }
-        if self.end_left == 0 {
-            self.phase = Phase::Done;
-            return;
-        }
         self.end_left -= 1;
         let reason = match self.ending {
             Ending::Early(reason) => reason,
@@ -75,6 +71,10 @@ impl Sender {
         self.push_command(&CommandBody::Application(&content));
         // For receivers of other makes.
         self.push_command(&CommandBody::Eot);
+        if self.end_left == 0 {
+            self.phase = Phase::Done;
+            return;
+        }
         // Whoever was too slow may have a long queue before it.
         let slow = self.roster.members().iter().any(Member::is_unserved);
         self.end_at = now + if slow { END_SPACING_SLOW } else { END_SPACING };

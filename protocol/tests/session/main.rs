@@ -32,6 +32,20 @@ fn without_loss_nothing_is_asked_for_and_nothing_is_sent_twice() {
 }
 
 #[test]
+fn the_first_symbol_waits_for_a_few_announcements_at_most() {
+    for seed in 0..100 {
+        let mut world = World::new(MIB, &[0.0], seed);
+        let begun = world.now;
+        world.run(Duration::from_secs(20));
+        let waited = world.sender.data_started().unwrap().since(begun);
+        assert!(
+            waited < Duration::from_millis(50),
+            "seed {seed}: {waited:?}"
+        );
+    }
+}
+
+#[test]
 fn independent_loss_is_repaired_close_to_what_parity_allows() {
     for (loss, limit) in [(0.01, 1.05), (0.05, 1.16), (0.2, 1.45), (0.3, 1.68)] {
         let mut world = World::new(4 * MIB, &[loss; 4], 7);

@@ -53,6 +53,11 @@ impl Session {
             // A probe that waited in the socket while space was reserved would
             // measure the disk.
             CommandBody::Cc { sec, usec, .. } if now >= self.probes_from => {
+                // The sender starts when it knows the round trip: whatever was
+                // said without one may have been all that there was to say.
+                if self.probe.is_none() {
+                    self.reports.soon(now, self.group);
+                }
                 self.probe = Some((
                     Timestamp {
                         sec: *sec,
