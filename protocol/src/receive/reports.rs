@@ -24,6 +24,9 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 const BUSY_INTERVAL: Duration = Duration::from_millis(20);
 /// Nobody is silent for longer than this.
 const HEARTBEAT: Duration = Duration::from_millis(250);
+/// Packets after which the first report of a small group is made; each of the
+/// next waits for twice as many. The sender has nothing else to find a rate by.
+const FIRST_PACKETS: u64 = 16;
 /// Group size as the wire quantises it, up to which reports steer the window.
 const SMALL_GROUP: u32 = 50;
 
@@ -139,6 +142,8 @@ pub fn report_packets(window: u16, buffer: u32) -> u64 {
 pub(super) struct StatusReports {
     pub(super) socket_drops: u32,
     every_packets: u64,
+    /// Packets after which the next report is made.
+    due_packets: u64,
     last: Time,
     next: Time,
     received_before: u64,
@@ -152,6 +157,7 @@ impl StatusReports {
         StatusReports {
             socket_drops: 0,
             every_packets: report_packets(window, buffer),
+            due_packets: FIRST_PACKETS.min(report_packets(window, buffer)),
             last: now,
             next: now,
             received_before: 0,
@@ -186,7 +192,7 @@ impl StatusReports {
         let small = group.size <= SMALL_GROUP;
         let fresh = counters.received - self.received_before;
         let busy = small && fresh > 0 && now.since(self.last) >= BUSY_INTERVAL;
-        if now < self.next && !busy && !(small && fresh >= self.every_packets) {
+        if now < self.next && !busy && !(small && fresh >= self.due_packets) {
             return false;
         }
         // Something to tell is told sooner than nothing.
@@ -219,6 +225,9 @@ impl StatusReports {
         sequences: Vec<u16>,
     ) -> Status {
         let lost_in_range = counters.lost.saturating_sub(self.lost_before);
+        if counters.received > self.received_before {
+            self.due_packets = (self.due_packets * 2).min(self.every_packets);
+        }
         self.last = now;
         self.received_before = counters.received;
         self.lost_before = counters.lost;
@@ -294,5 +303,36 @@ impl Completion {
 
     pub(super) fn past(&self) -> Option<Time> {
         self.linger_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_group_reports_after_few_packets_first_and_then_after_ever_more() {
+        let group = Group {
+            grtt: Duration::from_millis(1),
+            size: 4,
+            backoff: 2,
+        };
+        let mut random = Random::new(1);
+        let mut now = Time::from_ns(1_000_000_000);
+        let mut reports = StatusReports::new(now, 3_072, 4_000);
+        let mut counters = Counters::default();
+        let mut told = Vec::new();
+        // The first one, which has nothing to tell.
+        assert!(reports.poll(now, group, &mut random, counters));
+        reports.take(now, Activity::Receiving, counters, 0, Vec::new());
+        for packet in 1..=2_000 {
+            now = now + Duration::from_micros(1);
+            counters.received = packet;
+            if reports.poll(now, group, &mut random, counters) {
+                reports.take(now, Activity::Receiving, counters, 0, Vec::new());
+                told.push(packet);
+            }
+        }
+        assert_eq!(told, [16, 48, 112, 240, 496, 880, 1_264, 1_648]);
     }
 }
