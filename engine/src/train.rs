@@ -9,7 +9,7 @@
 //! Packets lie back to back, so any run of them is one GSO payload as it is.
 //! A buffer has one owner at a time: pool → encoder → lane → transmitter → pool.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 pub use linecast_protocol::pacer::{UDP_PAYLOAD_BYTES_MAX, segments_max};
 
@@ -226,12 +226,14 @@ impl TrainPool {
 }
 
 impl TrainReturn {
-    /// Gives a train back, cleared. Panics on a train of another pool: there
-    /// is no room for it.
+    /// Gives a train back, cleared; when the pool is gone, its memory is freed.
+    /// Panics on a train of another pool: there is no room for it.
     pub fn put(&self, mut train: TrainBuffer) {
         assert_eq!(train.packet_bytes, self.packet_bytes);
         train.clear();
-        assert!(self.back.try_send(train).is_ok(), "train of another pool");
+        if let Err(TrySendError::Full(_)) = self.back.try_send(train) {
+            panic!("train of another pool");
+        }
     }
 }
 
@@ -302,6 +304,21 @@ mod tests {
         let other = pool.take();
         assert_eq!(pool.made, 2);
         drop((again, other));
+    }
+
+    #[test]
+    fn a_train_may_come_back_after_its_pool_is_gone() {
+        let mut pool = TrainPool::new(0, 100);
+        let (train, way_back) = (pool.take(), pool.way_back());
+        drop(pool);
+        way_back.put(train);
+    }
+
+    #[test]
+    #[should_panic(expected = "another pool")]
+    fn a_train_of_another_pool_has_no_room() {
+        let pool = TrainPool::new(0, 100);
+        (0..3).for_each(|_| pool.way_back().put(TrainBuffer::new(100)));
     }
 
     #[test]
