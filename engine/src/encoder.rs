@@ -278,9 +278,9 @@ impl Encoder {
         Ok(batch)
     }
 
-    /// Trains with symbols `esis` of a block. Sources are read straight into
-    /// them; parity is computed from there if all sources are, or else from the
-    /// block, read once more.
+    /// Trains with symbols `esis` of a block. What they need of it is read at
+    /// once and is still in the cache when it is put into trains: reading
+    /// straight into them, symbol by symbol, is slower.
     fn encode(
         &mut self,
         layout: &ObjectLayout,
@@ -298,36 +298,38 @@ impl Encoder {
         };
         let len = layout.block_len(sbn);
         let sources = esis.start.min(len)..esis.end.min(len);
-        if !sources.is_empty() {
-            filler.read(&self.source, sources.clone())?;
-        }
         let parity = esis.start.max(len) - len..esis.end.max(len) - len;
-        if parity.is_empty() {
-            return Ok(filler.batch);
-        }
         let width = usize::from(layout.symbol_bytes());
-        if let Some(kept) = self.surplus.find(toi, sbn, parity.clone(), width) {
-            filler.push_parity(parity.start, kept);
-            return Ok(filler.batch);
-        }
-        let fec = match &mut self.leaves_fec {
-            Some(fec) if toi == LEAVES_TOI => fec,
-            _ => &mut self.image_fec,
+        let kept = self.surplus.find(toi, sbn, parity.clone(), width);
+        let needed = match kept {
+            None if !parity.is_empty() => 0..len,
+            _ => sources.clone(),
         };
-        let surplus = surplus_symbols(fec.codec(), parity.len() as u16);
-        let end = (parity.end + surplus).min(layout.parity_max());
-        let mut symbols = Vec::with_capacity(usize::from(end - parity.start) * width);
-        let range = parity.start.into()..end.into();
-        let keep = |_, symbol: &[u8]| symbols.extend_from_slice(symbol);
-        if sources.len() == usize::from(len) {
-            fec.parity(filler.payloads().into_iter(), range, keep)?;
-        } else {
-            self.source.read_block(toi, sbn, &mut self.block)?;
-            fec.parity(self.block.chunks(width), range, keep)?;
+        let read = layout.source_range(sbn, needed);
+        if !read.is_empty() {
+            self.source.read(toi, read.clone(), &mut self.block)?;
         }
-        let kept = symbols.split_off(parity.len() * width);
-        filler.push_parity(parity.start, &symbols);
-        self.surplus.keep(toi, sbn, parity.end, kept);
+        let sent = layout.source_range(sbn, sources.clone());
+        let [from, to] = [sent.start, sent.end].map(|offset| (offset - read.start) as usize);
+        filler.push(sources.start, &self.block[from..to]);
+        if let Some(kept) = kept {
+            filler.push(len + parity.start, kept);
+        } else if !parity.is_empty() {
+            let fec = match &mut self.leaves_fec {
+                Some(fec) if toi == LEAVES_TOI => fec,
+                _ => &mut self.image_fec,
+            };
+            let surplus = surplus_symbols(fec.codec(), parity.len() as u16);
+            let end = (parity.end + surplus).min(layout.parity_max());
+            let mut symbols = Vec::with_capacity(usize::from(end - parity.start) * width);
+            let range = parity.start.into()..end.into();
+            fec.parity(self.block.chunks(width), range, |_, symbol: &[u8]| {
+                symbols.extend_from_slice(symbol);
+            })?;
+            let kept = symbols.split_off(parity.len() * width);
+            filler.push(len + parity.start, &symbols);
+            self.surplus.keep(toi, sbn, parity.end, kept);
+        }
         Ok(filler.batch)
     }
 }
@@ -338,3 +340,6 @@ fn fec(codec: Codec, layout: &ObjectLayout) -> Result<Fec, FecError> {
     let block_len_max = layout.block_len_max().max(1);
     Fec::new(codec, layout.symbol_bytes().into(), block_len_max.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use linecast_protocol::manifest::SIZE_MAX;
 use linecast_protocol::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
-use std::io::{self, IoSliceMut, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -182,26 +182,6 @@ impl Image {
                     error,
                 },
             })
-    }
-
-    /// Fills `parts` one after the other from byte `offset` on, in one system
-    /// call as a rule: what is scattered is copied once.
-    pub fn read_scattered(
-        &self,
-        offset: u64,
-        parts: &mut [IoSliceMut<'_>],
-    ) -> Result<(), ImageError> {
-        let wanted: usize = parts.iter().map(|part| part.len()).sum();
-        if rustix::io::preadv(&self.file, parts, offset).is_ok_and(|read| read == wanted) {
-            return Ok(());
-        }
-        // A signal, or an error that the plain way finds and names.
-        let mut at = offset;
-        for part in parts {
-            self.read_at(at, part)?;
-            at += part.len() as u64;
-        }
-        Ok(())
     }
 
     /// Whether the file is still what it was when it was opened. A sender asks

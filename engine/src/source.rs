@@ -2,7 +2,7 @@
 
 use crate::image::{Image, ImageError};
 use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
-use std::io::IoSliceMut;
+use std::ops::Range;
 
 /// The objects of a session, ready to be read block by block.
 #[derive(Debug)]
@@ -27,52 +27,24 @@ impl Source {
         &self.shape
     }
 
-    /// Reads the bytes from `offset` of object `toi` on into `parts`, one after
-    /// the other.
+    /// Reads the bytes `range` of object `toi` into `memory`, which becomes as
+    /// long as they are.
     ///
     /// # Errors
     /// The image cannot be read, or has changed since it was hashed.
-    pub(crate) fn read_scattered(
+    pub(crate) fn read(
         &self,
         toi: u16,
-        offset: u64,
-        parts: &mut [IoSliceMut<'_>],
+        range: Range<u64>,
+        memory: &mut Vec<u8>,
     ) -> Result<(), ImageError> {
         if toi == LEAVES_TOI {
-            let mut rest = &self.leaf_list[offset as usize..];
-            for part in parts {
-                let (head, tail) = rest.split_at(part.len());
-                part.copy_from_slice(head);
-                rest = tail;
-            }
+            memory.clear();
+            memory.extend_from_slice(&self.leaf_list[range.start as usize..range.end as usize]);
             return Ok(());
         }
-        self.image.read_scattered(offset, parts)?;
-        self.image.unchanged()
-    }
-
-    /// Reads block `sbn` of object `toi` into `block`, which becomes as long as
-    /// the block; the last symbol of the object may be short.
-    ///
-    /// # Errors
-    /// The image cannot be read, or has changed since it was hashed.
-    pub(crate) fn read_block(
-        &self,
-        toi: u16,
-        sbn: u32,
-        block: &mut Vec<u8>,
-    ) -> Result<(), ImageError> {
-        let Some(layout) = self.shape.layout(toi) else {
-            return Ok(());
-        };
-        let range = layout.block_range(sbn);
-        if toi == LEAVES_TOI {
-            block.clear();
-            block.extend_from_slice(&self.leaf_list[range.start as usize..range.end as usize]);
-            return Ok(());
-        }
-        block.resize((range.end - range.start) as usize, 0);
-        self.image.read_at(range.start, block)?;
+        memory.resize((range.end - range.start) as usize, 0);
+        self.image.read_at(range.start, memory)?;
         self.image.unchanged()
     }
 }

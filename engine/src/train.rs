@@ -79,19 +79,6 @@ impl TrainBuffer {
         &mut self.memory[from..to]
     }
 
-    /// What follows the first `header_bytes` of each packet, to write.
-    pub fn payloads_mut(&mut self, header_bytes: usize) -> impl Iterator<Item = &mut [u8]> {
-        let (from, to) = self.range(0, self.packets);
-        let packets = self.memory[from..to].chunks_mut(self.packet_bytes);
-        packets.map(move |packet| &mut packet[header_bytes..])
-    }
-
-    /// What follows the first `header_bytes` of each packet.
-    pub fn payloads(&self, header_bytes: usize) -> impl Iterator<Item = &[u8]> {
-        let packets = self.as_slice().chunks(self.packet_bytes);
-        packets.map(move |packet| &packet[header_bytes..])
-    }
-
     /// Consecutive packets, as one GSO payload.
     pub fn run(&self, first: usize, count: usize) -> &[u8] {
         let (from, to) = self.range(first, count);

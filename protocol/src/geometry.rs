@@ -173,10 +173,14 @@ impl ObjectLayout {
 
     /// Bytes of the object that block `sbn` holds.
     pub fn block_range(&self, sbn: u32) -> Range<u64> {
-        let first = self.first_symbol(sbn);
-        let last = first + u64::from(self.block_len(sbn));
-        let bytes = u64::from(self.symbol_bytes);
-        (first * bytes).min(self.size)..(last * bytes).min(self.size)
+        self.source_range(sbn, 0..self.block_len(sbn))
+    }
+
+    /// Bytes of the object that the source symbols `esis` of block `sbn` hold.
+    pub fn source_range(&self, sbn: u32, esis: Range<u16>) -> Range<u64> {
+        let (first, bytes) = (self.first_symbol(sbn), u64::from(self.symbol_bytes));
+        let offset = |esi: u16| ((first + u64::from(esi)) * bytes).min(self.size);
+        offset(esis.start)..offset(esis.end)
     }
 
     /// Blocks that `symbols` are part of.
