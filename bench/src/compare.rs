@@ -34,6 +34,7 @@ const KEYS: &[&str] = &[
     "receivers",
     "loss",
     "loss_model",
+    "port_bps",
     "size_bytes",
     "ceiling_percent",
 ];

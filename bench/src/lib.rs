@@ -7,6 +7,7 @@ pub mod count;
 pub mod floor;
 pub mod pace;
 pub mod plot;
+mod port;
 pub mod push;
 pub mod readme;
 pub mod record;

@@ -1,6 +1,7 @@
 //! `pace`: the engine's lanes into a port of a cheap switch, close to its
 //! ceiling: what the port drops, and how exactly trains depart.
 
+use crate::port::port;
 use crate::record::Records;
 use crate::table::Table;
 use crate::{BenchError, lab_error, sockets};
@@ -8,7 +9,7 @@ use hdrhistogram::Histogram;
 use linecast_engine::LaneReport;
 use linecast_engine::drive::{Drive, drive};
 use linecast_engine::transmitter::IoChoice;
-use linecast_lab::{Lab, LabConfig, RateCap};
+use linecast_lab::{Lab, LabConfig};
 use linecast_net::command::units;
 use linecast_protocol::pacer::l2_bytes;
 use serde::Serialize;
@@ -18,9 +19,6 @@ use std::time::Duration;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 192, 76, 71);
 /// First of the ports; every measurement has its own.
 const PORT: u16 = 21_000;
-/// Bucket of the port. A real one has none; but timers of a virtual machine end
-/// late, and tokens that find the bucket full are lost.
-const BURST_BYTES: u32 = 64 << 10;
 const PACKET_BYTES: usize = 1_448;
 
 /// What to measure.
@@ -88,21 +86,17 @@ pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn measure(args: &Args, part_ppm: u32, port: u16) -> Result<Paced, BenchError> {
+fn measure(args: &Args, part_ppm: u32, group_port: u16) -> Result<Paced, BenchError> {
     let queue_bytes = u32::try_from(args.queue).map_err(|_| {
         BenchError::Usage(format!("a queue of {} bytes, at most 4 GiB", args.queue))
     })?;
     let lab = Lab::up(LabConfig {
         receivers: 1,
-        receiver_rate: Some(RateCap {
-            rate_bps: args.ceiling,
-            burst_bytes: BURST_BYTES,
-            queue_bytes,
-        }),
+        receiver_rate: Some(port(args.ceiling, queue_bytes)),
         ..LabConfig::default()
     })
     .map_err(lab_error)?;
-    let group = SocketAddr::from((GROUP, port));
+    let group = SocketAddr::from((GROUP, group_port));
     let receiver = lab.receiver(0);
     let _member = receiver
         .enter(|| sockets::member(group))

@@ -34,7 +34,7 @@ struct Plot {
     series: &'static str,
 }
 
-const PUSH_GROUPS: &[&str] = &["receivers", "loss", "loss_model", "size_bytes"];
+const PUSH_GROUPS: &[&str] = &["receivers", "loss", "loss_model", "port_bps", "size_bytes"];
 
 const PLOTS: &[Plot] = &[
     Plot {
@@ -167,6 +167,7 @@ fn label(key: &str, line: &Value) -> Option<String> {
         "receivers" => format!("{value} rx"),
         "loss" => format!("{} % loss", number? * 100.0),
         "lanes" => lanes(&text(value)),
+        "port_bps" => format!("port of {} Mbit/s", number? / 1e6),
         "ceiling_percent" => format!("{} %", number?),
         "size_bytes" if number? >= MIB => format!("{} MiB", number? / MIB),
         "size_bytes" => format!("{value} bytes"),

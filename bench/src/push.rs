@@ -4,12 +4,13 @@
 mod loss;
 
 use crate::floor;
+use crate::port::{QUEUE_BYTES, port};
 use crate::record::Records;
 use crate::stats::{median, quantile};
 use crate::table::Table;
 use crate::{BenchError, lab_error};
 use linecast_lab::demo::{Demo, DemoImage, make_image, warm};
-use linecast_lab::{Lab, LabConfig, Loss, Peer, Staging, run_peer};
+use linecast_lab::{Lab, LabConfig, Loss, Peer, RateCap, Staging, run_peer};
 use linecast_net::command::units;
 use loss::LossModel;
 use serde::Serialize;
@@ -48,6 +49,9 @@ pub struct Args {
         value_name = "MODEL"
     )]
     loss_model: Vec<LossModel>,
+    /// Receivers behind ports of this rate, each with a queue of 128 KiB
+    #[arg(long, value_parser = units::rate_bps, value_name = "RATE")]
+    port: Option<u64>,
     /// Size of the image
     #[arg(long, default_value = "256MiB", value_parser = units::size_bytes, value_name = "SIZE")]
     size: u64,
@@ -87,6 +91,8 @@ struct Pushed {
     receivers: u8,
     loss: f64,
     loss_model: LossModel,
+    /// L2 bits a second of the port to each receiver.
+    port_bps: Option<u64>,
     size_bytes: u64,
     /// Receivers that have exactly the image.
     completed: usize,
@@ -169,6 +175,7 @@ impl Cell<'_> {
         pushed.receivers = self.receivers;
         pushed.loss = self.loss;
         pushed.loss_model = self.model;
+        pushed.port_bps = self.args.port;
         pushed.size_bytes = self.args.size;
         pushed.whole_gbps = self.gbps(pushed.total_ms);
         Ok(pushed)
@@ -186,6 +193,10 @@ impl Cell<'_> {
         self.model.loss(self.loss)
     }
 
+    fn port(&self) -> Option<RateCap> {
+        self.args.port.map(|rate| port(rate, QUEUE_BYTES))
+    }
+
     fn linecast(&self) -> Result<Pushed, BenchError> {
         let beside = std::env::current_exe()?.with_file_name("linecast");
         let demo = Demo {
@@ -193,6 +204,7 @@ impl Cell<'_> {
             receivers: self.receivers.into(),
             image: DemoImage::Made(self.args.size),
             loss: self.loss(),
+            port: self.port(),
             feedback_loss: Loss::None,
             mtu: 1_500,
             ipv6: false,
@@ -285,6 +297,7 @@ impl Cell<'_> {
         let lab = Lab::up(LabConfig {
             receivers: self.receivers.into(),
             loss: self.loss(),
+            receiver_rate: self.port(),
             ..LabConfig::default()
         })
         .map_err(lab_error)?;
@@ -297,7 +310,7 @@ impl Cell<'_> {
 
 fn print(records: &Records) {
     let table = Table {
-        keys: &["receivers", "loss", "loss_model", "tool"],
+        keys: &["receivers", "loss", "loss_model", "port_bps", "tool"],
         figures: &[
             ("completed", "complete", 0),
             ("goodput_gbps", "goodput Gbit/s", 2),

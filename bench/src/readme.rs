@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<(), BenchError> {
 fn table(lines: &[Value]) -> Result<String, BenchError> {
     let pushes: Vec<Value> = lines
         .iter()
-        .filter(|line| line["bench"] == "push")
+        .filter(|line| line["bench"] == "push" && line["port_bps"].is_null())
         .cloned()
         .collect();
     let mut rows = String::new();

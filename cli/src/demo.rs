@@ -80,6 +80,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
             .image
             .map_or(DemoImage::Made(args.size), DemoImage::File),
         loss: loss(args.loss),
+        port: None,
         feedback_loss: loss(args.feedback_loss),
         mtu: args.mtu,
         ipv6: args.ipv6,

@@ -5,7 +5,7 @@
 //! topology: [`Demo::push_arguments`] and [`Demo::receive_arguments`] are all
 //! that they are told.
 
-use crate::config::{LabConfig, Loss};
+use crate::config::{LabConfig, Loss, RateCap};
 use crate::error::LabError;
 use crate::process::Process;
 use crate::staging::Staging;
@@ -37,6 +37,8 @@ pub struct Demo {
     pub image: DemoImage,
     /// Loss on each receiver's ingress.
     pub loss: Loss,
+    /// What the switch's port to each receiver lets through.
+    pub port: Option<RateCap>,
     /// Loss on the sender's ingress.
     pub feedback_loss: Loss,
     /// MTU of every link.
@@ -144,6 +146,7 @@ impl Demo {
             receivers: self.receivers,
             mtu: self.mtu,
             loss: self.loss,
+            receiver_rate: self.port,
             feedback_loss: self.feedback_loss,
             ipv6: self.ipv6,
             ..LabConfig::default()
