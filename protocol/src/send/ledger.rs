@@ -340,7 +340,7 @@ impl Ledger {
         }
         self.close_at = None;
         let mut made = Vec::new();
-        for ((toi, sbn), wanted) in core::mem::take(&mut self.wanted) {
+        for ((toi, sbn), mut wanted) in core::mem::take(&mut self.wanted) {
             let Some(len) = self.shape.layout(toi).map(|layout| layout.block_len(sbn)) else {
                 continue;
             };
@@ -363,6 +363,10 @@ impl Ledger {
                 entry.parity = wanted.parity_end;
             }
             entry.whole = whole;
+            if whole {
+                // All sources serve everybody: no parity is needed beside them.
+                wanted.again = [(0, len - 1)].into();
+            }
             made.extend(wanted.again.iter().map(|&(first, last)| RepairOrder {
                 toi,
                 sbn,

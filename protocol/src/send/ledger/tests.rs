@@ -179,6 +179,27 @@ fn the_last_fresh_parity_goes_out_before_what_a_receiver_has_not_had() {
 }
 
 #[test]
+fn who_lacks_parity_is_served_by_the_sources_that_another_needs() {
+    let mut ledger = ledger();
+    ledger.sent(at(0), IMAGE_TOI, 0, PARITY_MAX - 2);
+    let id = PayloadId {
+        sbn: 0,
+        block_len: K,
+        esi: 0,
+    };
+    let span = Span {
+        level: Level::BLOCK,
+        toi: IMAGE_TOI,
+        first: id,
+        last: id,
+    };
+    assert!(ledger.request(at(100), GRTT, &span));
+    // Two fresh symbols, and the first three once more.
+    assert!(ask(&mut ledger, at(101), 0, 0, 5));
+    assert_eq!(ledger.close(at(110)), [order(0, 0, K)]);
+}
+
+#[test]
 fn nonsense_orders_nothing() {
     let mut ledger = ledger();
     let id = |sbn, block_len, esi| PayloadId {
