@@ -11,12 +11,16 @@ use crate::wire::{CommandBody, Level, NodeList, PayloadId, RequestBuilder, Reque
 use alloc::vec::Vec;
 
 const FLUSH_MAX: Duration = Duration::from_millis(250);
+/// Times that a receiver is asked, at least, before its silence counts as
+/// stalled: a forged answer can make the round trip look as long as that.
+const FLUSHES_BEFORE_STALL: u32 = 8;
 /// Node ids in one acking list.
 const ACKING_NODES_MAX: usize = MESSAGE_BYTES_MAX / 4 - 10;
 
 impl Sender {
     pub(super) fn flush_min(&self) -> Duration {
-        FLUSH_MIN.max(self.grtt() * 2)
+        let most = self.config.stall_timeout / FLUSHES_BEFORE_STALL;
+        FLUSH_MIN.max((self.grtt() * 2).min(most))
     }
 
     /// The longest a receiver takes to ask for a block, and its request to
