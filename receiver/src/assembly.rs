@@ -1,5 +1,7 @@
 //! The image of one session while it is put together: symbols into places,
-//! blocks restored, leaves hashed while they are still in the cache.
+//! blocks restored, leaves hashed.
+
+mod verification;
 
 use crate::acceptance::{Accepted, Stage};
 use crate::inbox::{Inbox, Landed};
@@ -9,15 +11,17 @@ use crate::stage_error::StageError;
 use crate::staging::Staging;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use crate::target::Target;
-use linecast_fec::{Codec, Decoder};
+use crate::workers::Workers;
+use linecast_fec::Codec;
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
-use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
+use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::receive::{Held, Receiver, Session};
 use linecast_protocol::time::Time;
 use linecast_protocol::tree;
 use linecast_protocol::wire::PayloadId;
 use std::ops::Range;
+use verification::Patience;
 
 /// Symbols that the session keeps, which follow each other, and where their
 /// packets are in the batch.
@@ -61,9 +65,13 @@ pub struct Assembly {
     /// The verified leaf list; a single leaf's is the root itself.
     leaves: Option<Vec<u8>>,
     codec: Codec,
-    /// Made when a block has to be restored: their tables take 10 ms.
-    decoder: Option<Decoder>,
-    list_decoder: Option<Decoder>,
+    workers: Workers,
+    /// Blocks that a worker restores. They count as held.
+    restoring: Vec<u32>,
+    /// Leaves that lack only what is being restored.
+    held_back: Vec<u64>,
+    /// Leaves that did not match, until nothing is with the workers.
+    damaged: Vec<u64>,
     prediction: Prediction,
     misplaced: Vec<usize>,
     /// Bytes that an earlier session had verified.
@@ -75,8 +83,9 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// An assembly for an accepted offer on a reserved stage.
-    pub fn new(accepted: Accepted, stage: Stage, target: Target) -> Assembly {
+    /// An assembly for an accepted offer on a reserved stage, with so many
+    /// workers.
+    pub fn new(accepted: Accepted, stage: Stage, target: Target, workers: usize) -> Assembly {
         let Accepted {
             shape,
             codec,
@@ -97,8 +106,10 @@ impl Assembly {
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
             codec,
-            decoder: None,
-            list_decoder: None,
+            workers: Workers::new(workers, codec, shape.image),
+            restoring: Vec::new(),
+            held_back: Vec::new(),
+            damaged: Vec::new(),
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
@@ -124,8 +135,8 @@ impl Assembly {
         (self.image.staging_mut(), offsets)
     }
 
-    /// Puts the kept symbols of a batch where they belong, restores the blocks
-    /// that can be, and hashes the leaves that are whole.
+    /// Puts the kept symbols of a batch where they belong, and has the blocks
+    /// restored that can be, and the leaves hashed that are whole.
     ///
     /// # Errors
     /// The disk or the erasure code fails: the session cannot go on.
@@ -145,7 +156,10 @@ impl Assembly {
         }
         for symbol in kept {
             match symbol.held {
-                Held::Restorable => self.restore(symbol.toi, symbol.id.sbn, session)?,
+                Held::Restorable if symbol.toi == IMAGE_TOI => {
+                    self.give_block(symbol.id.sbn, session)?;
+                }
+                Held::Restorable => self.restore_list(symbol.id.sbn, session)?,
                 Held::Done => self.symbols(symbol.toi).drop_parity(symbol.id.sbn),
                 Held::New | Held::Duplicate => {}
             }
@@ -153,8 +167,7 @@ impl Assembly {
         if session.leaf_list_complete() {
             self.check_leaf_list(now, session)?;
         }
-        self.hash_leaves(now, receiver)?;
-        Ok(())
+        self.verify(now, receiver, Patience::None)
     }
 
     fn lift(&mut self, inbox: &mut Inbox, kept: &[Kept]) {
@@ -229,20 +242,13 @@ impl Assembly {
         }
     }
 
-    fn restore(&mut self, toi: u16, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
-        let (symbols, decoder) = match &mut self.list {
-            Some(list) if toi != IMAGE_TOI => (list, &mut self.list_decoder),
-            _ => (&mut self.image, &mut self.decoder),
-        };
-        if let Some(blocks) = session.blocks(toi) {
-            let decoder = match decoder {
-                Some(decoder) => decoder,
-                None => decoder.insert(symbols::decoder(self.codec, blocks.layout())?),
-            };
-            let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
-            symbols.restore(sbn, decoder, blocks, leaves)?;
+    /// The leaf list is short, and rarely lost: no worker is asked for it.
+    fn restore_list(&mut self, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
+        if let (Some(list), Some(blocks)) = (&mut self.list, session.blocks(LEAVES_TOI)) {
+            let mut decoder = symbols::decoder(self.codec, blocks.layout())?;
+            list.restore(sbn, &mut decoder, blocks)?;
         }
-        session.handle_restored(toi, sbn);
+        session.handle_restored(LEAVES_TOI, sbn);
         Ok(())
     }
 
@@ -257,33 +263,6 @@ impl Assembly {
         if matches {
             self.target.keep_leaf_list(&self.shape.root, &bytes)?;
             self.leaves = Some(bytes);
-        }
-        Ok(())
-    }
-
-    fn hash_leaves(&mut self, now: Time, receiver: &mut Receiver) -> Result<(), StageError> {
-        let Some(list) = &self.leaves else {
-            return Ok(());
-        };
-        let size = self.shape.image.size();
-        while let Some(leaf) = receiver.poll_leaf() {
-            let bytes = self.image.bytes().get(tree::leaf_range(size, leaf))?;
-            let wanted = list
-                .get(leaf as usize * 32..)
-                .and_then(|rest| rest.first_chunk::<32>());
-            let matches = tree::leaf_hash(size, leaf, bytes).is_ok_and(|got| Some(&got) == wanted);
-            if matches {
-                self.journal.mark(leaf)?;
-            } else {
-                self.damaged_leaf = Some(leaf);
-            }
-            let Some(session) = receiver.session_mut() else {
-                return Ok(());
-            };
-            session.handle_leaf(now, leaf, matches);
-            if !matches {
-                forget_parity(&mut self.image, &self.shape, leaf);
-            }
         }
         Ok(())
     }
@@ -306,12 +285,4 @@ impl Assembly {
             Bytes::Memory(_) => None,
         }
     }
-}
-
-/// A damaged leaf: parity of the blocks it touches may be what is wrong.
-fn forget_parity(image: &mut Symbols, shape: &SessionShape, leaf: u64) {
-    let layout = shape.image;
-    let touching = layout.symbols_touching(&tree::leaf_range(layout.size(), leaf));
-    let touched = layout.blocks_touching(&touching);
-    touched.for_each(|sbn| image.drop_parity(sbn));
 }

@@ -53,6 +53,10 @@ pub struct Args {
     /// Give up a sender that was silent for this long
     #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
     stall_timeout: Duration,
+    /// Threads that hash and restore beside the one that receives [default: the
+    /// other cores, 3 at most]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=64), value_name = "N")]
+    workers: Option<u8>,
     /// Print the report as one JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -100,6 +104,7 @@ pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
         read_back: args.read_back == "always",
         wait: args.wait,
         stall_timeout: args.stall_timeout,
+        workers: args.workers.map_or_else(other_cores, usize::from),
     };
     let mut shown = Shown::new(args.progress);
     let (report, result) = receive(&config, target, interrupted, &mut |p| shown.update(p));
@@ -135,6 +140,13 @@ fn failure(error: ReceiveError) -> Failure {
         exit,
         message: error.to_string(),
     }
+}
+
+/// More of them gain nothing: the thread that receives copies 6 GB/s at most,
+/// a worker hashes half of that.
+fn other_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores - 1).min(3)
 }
 
 fn host_name() -> String {

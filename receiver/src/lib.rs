@@ -22,3 +22,4 @@ pub mod stage_error;
 pub mod staging;
 pub mod symbols;
 pub mod target;
+mod workers;

@@ -56,9 +56,7 @@ impl OfferBytes {
         }
         if held == Held::Restorable {
             let mut decoder = symbols::decoder(offer.codec, &offer.layout)?;
-            offer
-                .symbols
-                .restore(0, &mut decoder, &offer.blocks, None)?;
+            offer.symbols.restore(0, &mut decoder, &offer.blocks)?;
         }
         if !matches!(held, Held::Restorable | Held::Done) {
             return Ok(None);

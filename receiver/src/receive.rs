@@ -31,6 +31,8 @@ pub struct ReceiveConfig {
     pub read_back: bool,
     /// How long to wait for a session; `None`: for ever.
     pub wait: Option<Duration>,
+    /// Threads that hash and restore beside the one that receives; may be 0.
+    pub workers: usize,
     /// How long a followed sender may be silent.
     pub stall_timeout: Duration,
 }

@@ -162,20 +162,30 @@ impl<'a> Reception<'a> {
             .receiver
             .poll_timeout()
             .map_or(longest, |at| at.since(now()));
+        let busy = self.assembly.as_ref().is_some_and(Assembly::is_busy);
         let (staging, places) = match (&mut self.assembly, self.receiver.session()) {
             (Some(assembly), Some(session)) => assembly.places(&self.inbox, session),
             _ => (None, &[][..]),
         };
-        let received = self.inbox.receive(staging, places, due.min(longest));
+        // While the workers are at something, what comes of it is not waited for
+        // with the packets.
+        let wait = match busy {
+            true => Duration::ZERO,
+            false => due.min(longest),
+        };
+        let received = self.inbox.receive(staging, places, wait);
         let count = received.map_err(|source| ReceiveError::Receive {
             group: self.config.group,
             source,
         })?;
-        if count > 0 {
-            self.handle_batch()
-        } else {
-            Ok(())
+        match &mut self.assembly {
+            _ if count > 0 => self.handle_batch()?,
+            Some(assembly) if busy => assembly.finish_work(now(), &mut self.receiver)?,
+            _ => {}
         }
+        let damaged_leaf = self.assembly.as_ref().and_then(|a| a.damaged_leaf);
+        self.damaged_leaf = damaged_leaf.or(self.damaged_leaf);
+        Ok(())
     }
 
     /// Checks an offer and, if it passes, reserves its space and follows it.
@@ -200,7 +210,7 @@ impl<'a> Reception<'a> {
         });
         let shape = accepted.shape;
         let (known, verified) = (stage.leaf_list.is_some(), stage.verified.clone());
-        let assembly = Assembly::new(accepted, stage, self.target.clone());
+        let assembly = Assembly::new(accepted, stage, self.target.clone(), self.config.workers);
         self.resumed_bytes = assembly.resumed_bytes;
         self.assembly = Some(assembly);
         self.fit_inbox(shape.image.symbol_bytes().into(), key.from)?;

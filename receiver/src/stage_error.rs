@@ -43,6 +43,9 @@ pub enum StageError {
         end: u64,
         reserved_bytes: u64,
     },
+    /// A range that another thread may be reading.
+    #[error("bytes {start}..{end} are being hashed or decoded and cannot be written")]
+    Lent { start: u64, end: u64 },
     /// A final name that is not one plain file name.
     #[error("{name:?} is not a plain file name")]
     FinalName { name: String },

@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::mapping::{self, Mapping};
+use crate::mapping::{self, Loan, Mapping};
 use crate::stage_error::{StageError, failed};
 use crate::target::{Target, lock_open, open_no_follow};
 
@@ -115,33 +115,42 @@ impl Staging {
     /// The bytes in `range`.
     pub fn bytes(&self, range: Range<u64>) -> Result<&[u8], StageError> {
         let range = self.checked(range.start, range.end)?;
-        Ok(&self.mapping.as_slice()[range])
+        Ok(self.mapping.slice(range))
     }
 
-    /// The bytes in `range`, to be written, such as by a decoder.
+    /// The bytes in `range`, to be written.
+    ///
+    /// # Errors
+    /// The range lies outside the file, or some of it is lent.
     pub fn bytes_mut(&mut self, range: Range<u64>) -> Result<&mut [u8], StageError> {
+        let Range { start, end } = range;
+        let range = self.checked(start, end)?;
+        let bytes = self.mapping.slice_mut(range);
+        bytes.ok_or(StageError::Lent { start, end })
+    }
+
+    /// Lends the bytes in `range` to be read by another thread. Nothing can be
+    /// written there until they are taken back.
+    pub(crate) fn lend(&mut self, range: Range<u64>) -> Result<Loan, StageError> {
         let range = self.checked(range.start, range.end)?;
-        Ok(&mut self.mapping.as_mut_slice()[range])
+        Ok(self.mapping.lend(range))
+    }
+
+    /// Takes a loan of this staging back.
+    pub(crate) fn take_back(&mut self, loan: Loan) {
+        self.mapping.take_back(loan);
     }
 
     /// Writes `bytes` at `offset`.
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StageError> {
         let end = offset.saturating_add(bytes.len() as u64);
-        let range = self.checked(offset, end)?;
-        self.mapping.as_mut_slice()[range].copy_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Copies the bytes in `from` to the place at `to`; the two may overlap.
-    pub fn copy_within(&mut self, from: Range<u64>, to: u64) -> Result<(), StageError> {
-        let from = self.checked(from.start, from.end)?;
-        let to = self.checked(to, to.saturating_add(from.len() as u64))?;
-        self.mapping.as_mut_slice().copy_within(from, to.start);
+        self.bytes_mut(offset..end)?.copy_from_slice(bytes);
         Ok(())
     }
 
     /// The address of one symbol's place, for the kernel to write
-    /// `symbol_bytes` bytes to; `None` if the place is not inside the file.
+    /// `symbol_bytes` bytes to; `None` if the place is not inside the file,
+    /// or lent.
     ///
     /// It stays valid as long as this staging lives. Whoever writes through it
     /// holds the exclusive borrow of the staging while doing so.
@@ -150,7 +159,8 @@ impl Staging {
         if end > self.reserved {
             return None;
         }
-        Some(self.mapping.address(usize::try_from(offset).ok()?))
+        // Both are at most `reserved`, which is mapped and so fits a usize.
+        self.mapping.place(offset as usize..end as usize)
     }
 
     /// Makes the pages present in which the next symbols are expected, a step

@@ -110,7 +110,6 @@ pub(crate) struct Symbols {
     layout: ObjectLayout,
     bytes: Bytes,
     parked: HashMap<u32, Vec<Parked>>,
-    restored: Vec<(u16, Vec<u8>)>,
 }
 
 impl Symbols {
@@ -120,7 +119,6 @@ impl Symbols {
             layout,
             bytes,
             parked: HashMap::new(),
-            restored: Vec::new(),
         }
     }
 
@@ -278,7 +276,23 @@ impl Symbols {
         }
     }
 
-    /// Restores the missing source symbols of block `sbn`.
+    /// What it takes to restore block `sbn`, whose parity is not kept here any
+    /// longer.
+    pub(crate) fn restoration(&mut self, sbn: u32, blocks: &Blocks) -> Restoration {
+        let (layout, first) = (&self.layout, self.layout.first_symbol(sbn));
+        let esis = 0..layout.block_len(sbn);
+        let bytes_of = |esi| layout.symbol_len(sbn, esi);
+        Restoration {
+            sbn,
+            symbol_bytes: layout.symbol_bytes().into(),
+            sources: esis
+                .map(|esi| blocks.holds(first + u64::from(esi)).then(|| bytes_of(esi)))
+                .collect(),
+            parity: self.parked.remove(&sbn).unwrap_or_default(),
+        }
+    }
+
+    /// Restores the missing sources of block `sbn` on this thread.
     ///
     /// # Errors
     /// The erasure code refuses the symbols.
@@ -287,44 +301,73 @@ impl Symbols {
         sbn: u32,
         decoder: &mut Decoder,
         blocks: &Blocks,
-        leaves: Option<&Leaves>,
     ) -> Result<(), SymbolError> {
-        let parked = self.parked.remove(&sbn).unwrap_or_default();
-        let len = self.layout.block_len(sbn);
-        let width = u64::from(self.layout.symbol_bytes());
-        let first = self.layout.first_symbol(sbn);
-        let (layout, bytes) = (&self.layout, &self.bytes);
-        let place = |esi: u16, bytes_len: u64| {
-            let offset = (first + u64::from(esi)) * width;
-            bytes.get(offset..offset + bytes_len).unwrap_or_default()
-        };
-        let sources = (0..len)
-            .filter(|&esi| blocks.holds(first + u64::from(esi)))
-            .map(|esi| {
-                (
-                    usize::from(esi),
-                    place(esi, layout.symbol_len(sbn, esi) as u64),
-                )
-            });
-        let parity = parked.iter().map(|parked| {
+        let restoration = self.restoration(sbn, blocks);
+        let block = self.bytes.get(self.places_of(sbn))?;
+        let restored = restoration.run(block, decoder)?;
+        self.keep_restored(sbn, &restored, None)?;
+        Ok(())
+    }
+
+    /// Where the sources of block `sbn` are, the last with a full place.
+    pub(crate) fn places_of(&self, sbn: u32) -> Range<u64> {
+        self.offset(sbn, 0)..self.offset(sbn, self.layout.block_len(sbn))
+    }
+
+    /// Keeps the sources of block `sbn` that were restored.
+    ///
+    /// # Errors
+    /// The object has no such places.
+    pub(crate) fn keep_restored(
+        &mut self,
+        sbn: u32,
+        restored: &Restored,
+        leaves: Option<&Leaves>,
+    ) -> Result<(), StageError> {
+        for (esi, symbol) in restored {
+            let bytes = self.layout.symbol_len(sbn, *esi);
+            let index = self.layout.first_symbol(sbn) + u64::from(*esi);
+            self.write_unverified(self.offset(sbn, *esi), &symbol[..bytes], index, leaves)?;
+        }
+        Ok(())
+    }
+}
+
+/// Source symbols by their number in the block.
+pub(crate) type Restored = Vec<(u16, Vec<u8>)>;
+
+/// What restoring a block takes beside its bytes, for any thread.
+#[derive(Debug)]
+pub(crate) struct Restoration {
+    /// The block.
+    pub(crate) sbn: u32,
+    symbol_bytes: usize,
+    /// Bytes of each source; `None`: it is missing.
+    sources: Vec<Option<usize>>,
+    parity: Vec<Parked>,
+}
+
+impl Restoration {
+    /// The missing sources. `block` is what there is at [`Symbols::places_of`].
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbols.
+    pub(crate) fn run(&self, block: &[u8], decoder: &mut Decoder) -> Result<Restored, FecError> {
+        let place = |esi: usize| &block[esi * self.symbol_bytes..][..self.symbol_bytes];
+        let sources = self.sources.iter().enumerate();
+        let held = sources.filter_map(|(esi, bytes)| Some((esi, &place(esi)[..(*bytes)?])));
+        let parity = self.parity.iter().map(|parked| {
             let symbol = match &parked.place {
-                Place::Hole(esi) => place(*esi, width),
+                Place::Hole(esi) => place((*esi).into()),
                 Place::Heap(symbol) => symbol,
             };
             (usize::from(parked.index), symbol)
         });
-        let mut restored = std::mem::take(&mut self.restored);
-        restored.clear();
-        decoder.restore(len.into(), sources, parity, |esi, symbol| {
+        let mut restored = Vec::new();
+        decoder.restore(self.sources.len(), held, parity, |esi, symbol| {
             restored.push((esi as u16, symbol.to_vec()));
         })?;
-        for (esi, symbol) in &restored {
-            let bytes = self.layout.symbol_len(sbn, *esi);
-            let index = first + u64::from(*esi);
-            self.write_unverified(index * width, &symbol[..bytes], index, leaves)?;
-        }
-        self.restored = restored;
-        Ok(())
+        Ok(restored)
     }
 }
 

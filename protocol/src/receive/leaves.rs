@@ -50,6 +50,11 @@ impl Leaves {
         self.lacking[leaf as usize] == VERIFIED
     }
 
+    /// Whether `leaf` has all its symbols, and is not verified.
+    pub fn is_unverified_whole(&self, leaf: u64) -> bool {
+        self.lacking[leaf as usize] == 0
+    }
+
     /// Bytes of the image that `leaf` covers.
     pub fn range(&self, leaf: u64) -> Range<u64> {
         leaf * LEAF_BYTES..((leaf + 1) * LEAF_BYTES).min(self.layout.size())
@@ -168,6 +173,22 @@ mod tests {
         }
         assert_eq!(leaves.poll_ready(), Some(1));
         assert_eq!(leaves.poll_ready(), Some(2));
+    }
+
+    #[test]
+    fn damage_takes_the_shared_symbol_from_the_neighbour_too() {
+        let layout = ObjectLayout::new(150_000, 1408, 512).unwrap();
+        let mut leaves = Leaves::new(layout);
+        leaves.hold_all(0..layout.symbols());
+        assert!(leaves.is_unverified_whole(0) && leaves.is_unverified_whole(1));
+        while leaves.poll_ready().is_some() {}
+        assert_eq!(leaves.damage(0), 0..47);
+        assert!(!leaves.is_unverified_whole(0) && !leaves.is_unverified_whole(1));
+        leaves.hold_all(0..47);
+        assert_eq!(
+            (leaves.poll_ready(), leaves.poll_ready()),
+            (Some(0), Some(1))
+        );
     }
 
     #[test]

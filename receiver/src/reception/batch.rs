@@ -123,7 +123,6 @@ impl Reception<'_> {
         if !self.kept.is_empty() {
             self.first_symbol.get_or_insert(at);
             assembly.settle(at, &mut self.inbox, &self.kept, &mut self.receiver)?;
-            self.damaged_leaf = assembly.damaged_leaf.or(self.damaged_leaf);
             self.moved += std::mem::take(&mut assembly.moved);
         }
         if let Some(session) = self.receiver.session_mut() {

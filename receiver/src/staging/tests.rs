@@ -63,14 +63,44 @@ fn ranges_outside_the_file_are_refused() {
     }
     assert!(staging.write_at(end, b"x").is_err());
     assert!(staging.write_at(u64::MAX, b"xy").is_err());
-    assert!(staging.copy_within(0..2, end - 1).is_err());
-    assert!(staging.copy_within(0..2, u64::MAX).is_err());
     assert!(staging.symbol_place(end - 1408).is_some());
     assert!(staging.symbol_place(end - 1407).is_none());
     assert!(staging.symbol_place(u64::MAX).is_none());
-    staging.write_at(0, b"abcdef").unwrap();
-    staging.copy_within(0..4, 2).unwrap();
-    assert_eq!(staging.bytes(0..6).unwrap(), b"ababcd");
+}
+
+#[test]
+fn what_is_lent_is_not_written_until_every_loan_is_back() {
+    let (_dir, target) = target();
+    let mut staging = Staging::reserve(&target, ROOT, 4 * 1408, SYMBOL).unwrap();
+    staging.write_at(1408, b"lent").unwrap();
+    let loans = [0, 1].map(|_| staging.lend(1408..2816).unwrap());
+    assert!(staging.lend(0..4 * 1408 + 1).is_err());
+    let lent = |staging: &mut Staging, offset: u64| {
+        let refused = staging.write_at(offset, &[0; SYMBOL]);
+        let refused = matches!(refused, Err(StageError::Lent { .. }));
+        assert_eq!(refused, staging.symbol_place(offset).is_none());
+        refused
+    };
+    for loan in loans {
+        let places = [0, 1, 1408, 2815, 2816].map(|offset| lent(&mut staging, offset));
+        assert_eq!(places, [false, true, true, true, false]);
+        let read = std::thread::spawn(move || {
+            assert_eq!(&loan.bytes()[..4], b"lent");
+            loan
+        });
+        staging.take_back(read.join().unwrap());
+    }
+    assert!(!lent(&mut staging, 1408));
+}
+
+#[test]
+fn a_loan_outlives_the_staging_that_it_is_of() {
+    let (_dir, target) = target();
+    let mut staging = Staging::reserve(&target, ROOT, 3000, SYMBOL).unwrap();
+    staging.write_at(0, b"still there").unwrap();
+    let loan = staging.lend(0..11).unwrap();
+    drop(staging);
+    assert_eq!(loan.bytes(), b"still there");
 }
 
 #[test]

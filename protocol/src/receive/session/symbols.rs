@@ -212,7 +212,8 @@ impl Session {
         self.leaves.as_mut()?.poll_ready()
     }
 
-    /// Leaf `leaf` was hashed.
+    /// Leaf `leaf` was hashed. That it does not match says nothing if a
+    /// neighbour has taken symbols from it since: it is hashed again.
     pub fn handle_leaf(&mut self, now: Time, leaf: u64, matches: bool) {
         let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
             return;
@@ -220,6 +221,9 @@ impl Session {
         if matches {
             leaves.verify(leaf);
             return self.check_verified();
+        }
+        if !leaves.is_unverified_whole(leaf) {
+            return;
         }
         self.counters.leaves_damaged += 1;
         let symbols = leaves.damage(leaf);

@@ -1,0 +1,171 @@
+//! Threads that restore blocks and hash leaves beside the one that receives.
+//!
+//! Each task owns what it needs: the bytes are lent to it. What no worker has
+//! room for, the receiving thread does itself, while the bytes are still in its
+//! cache; so on a machine without an idle core little is handed out.
+//!
+//! ```text
+//! give ─► queue, two a worker ─► worker ─► poll, wait
+//!   └──── full: done at once ────────────────┘
+//! ```
+
+use crate::mapping::Loan;
+use crate::symbols::{Restoration, Restored, decoder};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use linecast_fec::{Codec, Decoder, FecError};
+use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::tree;
+use std::collections::VecDeque;
+use std::thread;
+
+/// Tasks that may wait for each worker.
+const QUEUED: usize = 2;
+
+/// Something to do with bytes of the image.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Hash this leaf, whose bytes are lent.
+    Hash(u64, Loan),
+    /// Restore a block, whose places are lent.
+    Restore(Restoration, Loan),
+}
+
+/// What came of a task, and the loan, to be taken back.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The leaf and its hash; none if the image has no such leaf.
+    Hashed(u64, Option<[u8; 32]>, Loan),
+    /// The block and the sources that were missing.
+    Restored(u32, Restored, Loan),
+}
+
+type Result = std::result::Result<Outcome, FecError>;
+
+/// The workers of one image. Dropped, they end with what they are at.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    tasks: Sender<Task>,
+    /// The same queue, to take back what nobody has begun.
+    queue: Receiver<Task>,
+    outcomes: Receiver<Result>,
+    /// Of tasks that were done at once.
+    done: VecDeque<Result>,
+    out: usize,
+    own: Craft,
+}
+
+impl Workers {
+    /// `count` threads for an image of this layout; may be 0.
+    pub(crate) fn new(count: usize, codec: Codec, layout: ObjectLayout) -> Workers {
+        let (tasks, queue) = bounded(count * QUEUED);
+        let (done, outcomes) = unbounded();
+        for number in 0..count {
+            let (queue, done) = (queue.clone(), done.clone());
+            let mut craft = Craft::new(codec, layout);
+            let work = move || {
+                while let Ok(task) = queue.recv() {
+                    if done.send(craft.run(task)).is_err() {
+                        return;
+                    }
+                }
+            };
+            // Without a thread, its share is done by the others.
+            let _ = thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(work);
+        }
+        Workers {
+            tasks,
+            queue,
+            outcomes,
+            done: VecDeque::new(),
+            out: 0,
+            own: Craft::new(codec, layout),
+        }
+    }
+
+    /// Hands a task out, or does it.
+    pub(crate) fn give(&mut self, task: Task) {
+        self.out += 1;
+        if let Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) =
+            self.tasks.try_send(task)
+        {
+            self.done.push_back(self.own.run(task));
+        }
+    }
+
+    /// Whether outcomes are still to come.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.out > 0
+    }
+
+    /// An outcome that is there.
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbols.
+    pub(crate) fn poll(&mut self) -> std::result::Result<Option<Outcome>, FecError> {
+        let done = self.done.pop_front();
+        self.count(done.or_else(|| self.outcomes.try_recv().ok()))
+    }
+
+    /// The next outcome of those to come; does what nobody has begun, and waits
+    /// for what somebody has. `None` if there are none.
+    ///
+    /// # Errors
+    /// The erasure code refuses the symbols.
+    pub(crate) fn wait(&mut self) -> std::result::Result<Option<Outcome>, FecError> {
+        if let Some(outcome) = self.poll()? {
+            return Ok(Some(outcome));
+        }
+        if let Ok(task) = self.queue.try_recv() {
+            let done = self.own.run(task);
+            return self.count(Some(done));
+        }
+        let outcome = self.is_busy().then(|| self.outcomes.recv().ok());
+        self.count(outcome.flatten())
+    }
+
+    fn count(&mut self, result: Option<Result>) -> std::result::Result<Option<Outcome>, FecError> {
+        self.out -= usize::from(result.is_some());
+        result.transpose()
+    }
+}
+
+/// What one thread needs to do tasks.
+#[derive(Debug)]
+struct Craft {
+    codec: Codec,
+    layout: ObjectLayout,
+    /// Made when a block has to be restored: its tables take 10 ms.
+    decoder: Option<Decoder>,
+}
+
+impl Craft {
+    fn new(codec: Codec, layout: ObjectLayout) -> Craft {
+        Craft {
+            codec,
+            layout,
+            decoder: None,
+        }
+    }
+
+    fn run(&mut self, task: Task) -> Result {
+        Ok(match task {
+            Task::Hash(leaf, loan) => {
+                let hash = tree::leaf_hash(self.layout.size(), leaf, loan.bytes());
+                Outcome::Hashed(leaf, hash.ok(), loan)
+            }
+            Task::Restore(restoration, loan) => {
+                let decoder = match &mut self.decoder {
+                    Some(decoder) => decoder,
+                    empty => empty.insert(decoder(self.codec, &self.layout)?),
+                };
+                let restored = restoration.run(loan.bytes(), decoder)?;
+                Outcome::Restored(restoration.sbn, restored, loan)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

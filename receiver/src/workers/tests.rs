@@ -1,0 +1,112 @@
+use super::*;
+use crate::staging::Staging;
+use crate::symbols::{Bytes, Symbols};
+use crate::target::Target;
+use linecast_fec::Encoder;
+use linecast_protocol::receive::Blocks;
+use std::collections::BTreeMap;
+
+const CODEC: Codec = Codec::Gf8;
+const SYMBOL: usize = 1_408;
+const LEAVES: u64 = 12;
+const BLOCK: u16 = 100;
+
+fn layout() -> ObjectLayout {
+    ObjectLayout::new(LEAVES * tree::LEAF_BYTES, SYMBOL as u16, BLOCK).unwrap()
+}
+
+fn byte(offset: u64) -> u8 {
+    (offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+/// A staging of the image, filled.
+fn staging() -> (tempfile::TempDir, Staging) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(dir.path()).unwrap();
+    let mut staging = Staging::reserve(&target, [7; 32], layout().size(), SYMBOL).unwrap();
+    let image = staging.bytes_mut(0..layout().size()).unwrap();
+    image.iter_mut().zip(0..).for_each(|(b, i)| *b = byte(i));
+    (dir, staging)
+}
+
+fn hash_all(workers: &mut Workers, staging: &mut Staging) -> BTreeMap<u64, [u8; 32]> {
+    let mut hashes = BTreeMap::new();
+    for leaf in 0..LEAVES {
+        let loan = staging.lend(tree::leaf_range(layout().size(), leaf));
+        workers.give(Task::Hash(leaf, loan.unwrap()));
+    }
+    while let Some(outcome) = workers.wait().unwrap() {
+        let Outcome::Hashed(leaf, hash, loan) = outcome else {
+            panic!("nothing else was given")
+        };
+        staging.take_back(loan);
+        assert!(hashes.insert(leaf, hash.unwrap()).is_none(), "leaf {leaf}");
+    }
+    assert!(!workers.is_busy());
+    hashes
+}
+
+#[test]
+fn every_task_has_one_outcome_however_many_workers_there_are() {
+    let (_dir, mut staging) = staging();
+    let size = layout().size();
+    let wanted: BTreeMap<_, _> = (0..LEAVES)
+        .map(|leaf| {
+            let bytes = staging.bytes(tree::leaf_range(size, leaf)).unwrap();
+            (leaf, tree::leaf_hash(size, leaf, bytes).unwrap())
+        })
+        .collect();
+    for count in [0, 1, 3] {
+        let mut workers = Workers::new(count, CODEC, layout());
+        for _ in 0..3 {
+            assert_eq!(hash_all(&mut workers, &mut staging), wanted);
+        }
+        assert!(workers.poll().unwrap().is_none());
+    }
+    // All loans are back.
+    assert!(staging.bytes_mut(0..size).is_ok());
+}
+
+#[test]
+fn a_block_is_restored_from_parity_that_waits_in_its_holes() {
+    const LOST: [u16; 3] = [0, 41, 99];
+    let (_dir, mut staging) = staging();
+    let layout = layout();
+    let places = 0..u64::from(BLOCK) * SYMBOL as u64;
+    let original = staging.bytes(places.clone()).unwrap().to_vec();
+    let mut parity = Vec::new();
+    Encoder::new(CODEC, SYMBOL, BLOCK.into())
+        .unwrap()
+        .parity(original.chunks(SYMBOL), 0..3, |_, symbol| {
+            parity.push(symbol.to_vec());
+        })
+        .unwrap();
+    let mut blocks = Blocks::new(layout);
+    for esi in (0..BLOCK).filter(|esi| !LOST.contains(esi)) {
+        blocks.resume(esi.into());
+    }
+    for esi in LOST {
+        let offset = u64::from(esi) * SYMBOL as u64;
+        staging.write_at(offset, &[0xee; SYMBOL]).unwrap();
+    }
+    let mut symbols = Symbols::new(layout, Bytes::Staged(staging));
+    for count in [0, 1] {
+        let mut workers = Workers::new(count, CODEC, layout);
+        for (index, symbol) in (0..).zip(&parity) {
+            let kept = symbols.keep_parity(0, index, symbol, &blocks, None);
+            kept.unwrap();
+        }
+        let restoration = symbols.restoration(0, &blocks);
+        let range = symbols.places_of(0);
+        assert_eq!(range, places);
+        let loan = symbols.staging_mut().unwrap().lend(range).unwrap();
+        workers.give(Task::Restore(restoration, loan));
+        let Some(Outcome::Restored(0, restored, loan)) = workers.wait().unwrap() else {
+            panic!("a block was given")
+        };
+        assert!(symbols.keep_restored(0, &restored, None).is_err(), "lent");
+        symbols.staging_mut().unwrap().take_back(loan);
+        symbols.keep_restored(0, &restored, None).unwrap();
+        assert_eq!(symbols.bytes().get(places.clone()).unwrap(), original);
+    }
+}
