@@ -35,6 +35,7 @@ const KEYS: &[&str] = &[
     "loss",
     "loss_model",
     "port_bps",
+    "rate",
     "size_bytes",
     "ceiling_percent",
 ];

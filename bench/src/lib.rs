@@ -5,6 +5,7 @@ pub mod bare;
 pub mod compare;
 pub mod count;
 pub mod floor;
+mod order;
 pub mod pace;
 pub mod plot;
 mod port;

@@ -34,7 +34,14 @@ struct Plot {
     series: &'static str,
 }
 
-const PUSH_GROUPS: &[&str] = &["receivers", "loss", "loss_model", "port_bps", "size_bytes"];
+const PUSH_GROUPS: &[&str] = &[
+    "receivers",
+    "loss",
+    "loss_model",
+    "port_bps",
+    "rate",
+    "size_bytes",
+];
 
 const PLOTS: &[Plot] = &[
     Plot {

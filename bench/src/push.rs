@@ -1,9 +1,10 @@
-//! `push`: whole pushes end to end, linecast and other tools in turn, with the
+//! `push`: whole pushes end to end, linecast and other tools by turns, with the
 //! floor of the same topology.
 
 mod loss;
 
 use crate::floor;
+use crate::order;
 use crate::port::{QUEUE_BYTES, port};
 use crate::record::Records;
 use crate::stats::{median, quantile};
@@ -52,10 +53,13 @@ pub struct Args {
     /// Receivers behind ports of this rate, each with a queue of 128 KiB
     #[arg(long, value_parser = units::rate_bps, value_name = "RATE")]
     port: Option<u64>,
+    /// Rate of linecast's pushes [default: auto]
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
     /// Size of the image
     #[arg(long, default_value = "256MiB", value_parser = units::size_bytes, value_name = "SIZE")]
     size: u64,
-    /// Repeats of everything, in turn
+    /// Repeats of everything; each takes the tools in an order of its own
     #[arg(long, default_value_t = 5, value_name = "N")]
     repeat: usize,
     /// Let the floor's receivers have all pages before the first packet
@@ -93,6 +97,8 @@ struct Pushed {
     loss_model: LossModel,
     /// L2 bits a second of the port to each receiver.
     port_bps: Option<u64>,
+    /// `--rate` of linecast, if not auto.
+    rate: Option<String>,
     size_bytes: u64,
     /// Receivers that have exactly the image.
     completed: usize,
@@ -126,10 +132,11 @@ struct Pushed {
 /// The lab cannot be built, or a tool is missing. That a push failed is no
 /// error: its line says so.
 pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
+    let mut random = order::random();
     for repeat in 0..args.repeat {
         for &receivers in &args.receivers {
             for (model, loss) in loss::grid(&args.loss_model, &args.loss) {
-                for tool in &args.tool {
+                for tool in order::shuffled(&args.tool, &mut random) {
                     eprintln!(
                         "push: repeat {} of {}: {tool}, {receivers} receivers, loss {} % {model:?}",
                         repeat + 1,
@@ -176,6 +183,9 @@ impl Cell<'_> {
         pushed.loss = self.loss;
         pushed.loss_model = self.model;
         pushed.port_bps = self.args.port;
+        if self.tool == "linecast" {
+            pushed.rate.clone_from(&self.args.rate);
+        }
         pushed.size_bytes = self.args.size;
         pushed.whole_gbps = self.gbps(pushed.total_ms);
         Ok(pushed)
@@ -209,7 +219,7 @@ impl Cell<'_> {
             mtu: 1_500,
             ipv6: false,
             target: None,
-            rate: "auto".into(),
+            rate: self.args.rate.clone().unwrap_or_else(|| "auto".into()),
             io: "auto".into(),
             read_back: "auto".into(),
             progress: "none".into(),
@@ -310,7 +320,14 @@ impl Cell<'_> {
 
 fn print(records: &Records) {
     let table = Table {
-        keys: &["receivers", "loss", "loss_model", "port_bps", "tool"],
+        keys: &[
+            "receivers",
+            "loss",
+            "loss_model",
+            "port_bps",
+            "rate",
+            "tool",
+        ],
         figures: &[
             ("completed", "complete", 0),
             ("goodput_gbps", "goodput Gbit/s", 2),

@@ -3,6 +3,7 @@
 
 use crate::stats::{median, quantile};
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 /// Which columns a table has.
@@ -42,7 +43,8 @@ impl Table<'_> {
     }
 }
 
-/// Lines by what they have in `keys`, in the order of their first appearance.
+/// Lines by what they have in `keys`, sorted by that: numbers as numbers. The
+/// order in which things were measured is chance.
 pub fn groups<'a>(lines: &'a [Value], keys: &[&str]) -> Vec<(Vec<String>, Vec<&'a Value>)> {
     let mut groups: Vec<(Vec<String>, Vec<&Value>)> = Vec::new();
     for line in lines {
@@ -52,7 +54,18 @@ pub fn groups<'a>(lines: &'a [Value], keys: &[&str]) -> Vec<(Vec<String>, Vec<&'
             None => groups.push((key, vec![line])),
         }
     }
+    groups.sort_by(|(a, _), (b, _)| {
+        let parts = a.iter().zip(b).map(|(a, b)| natural(a, b));
+        parts.fold(Ordering::Equal, Ordering::then)
+    });
     groups
+}
+
+fn natural(a: &str, b: &str) -> Ordering {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
+    }
 }
 
 /// A median, and the quartiles of several values.
@@ -81,6 +94,17 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn rows_are_sorted_by_number_and_name_whatever_was_measured_first() {
+        let line = |n: u32, tool: &str| json!({"receivers": n, "tool": tool});
+        let lines = [line(16, "a"), line(4, "b"), line(16, "b"), line(4, "a")];
+        let keys: Vec<_> = groups(&lines, &["receivers", "tool"])
+            .into_iter()
+            .map(|(key, _)| key.concat())
+            .collect();
+        assert_eq!(keys, ["4a", "4b", "16a", "16b"]);
+    }
 
     #[test]
     fn rows_are_medians_of_their_repeats() {

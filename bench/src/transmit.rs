@@ -1,9 +1,9 @@
-//! `transmit`: the engine's lanes against bare loops, in turn.
+//! `transmit`: the engine's lanes against bare loops, by turns.
 
 use crate::bare::{self, Path};
 use crate::record::Records;
 use crate::table::Table;
-use crate::{BenchError, lab_error, sockets};
+use crate::{BenchError, lab_error, order, sockets};
 use hdrhistogram::Histogram;
 use linecast_engine::drive::{Drive, drive};
 use linecast_engine::transmitter::IoChoice;
@@ -45,7 +45,7 @@ pub struct Args {
     /// How long one repeat sends
     #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = crate::time)]
     time: Duration,
-    /// Repeats of everything, in turn
+    /// Repeats of everything; each takes the paths in an order of its own
     #[arg(long, default_value_t = 5, value_name = "N")]
     repeat: usize,
 }
@@ -73,6 +73,7 @@ struct Transmitted {
 /// The lab cannot be built, or a path does not work here.
 pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
     let mut port = PORT;
+    let mut random = order::random();
     for repeat in 0..args.repeat {
         for &size in &args.size {
             let lab = Lab::up(LabConfig {
@@ -88,7 +89,7 @@ pub fn run(args: &Args, records: &mut Records) -> Result<(), BenchError> {
             // Snooping begins 100 ms after the bridge is up.
             std::thread::sleep(Duration::from_millis(200));
             for &lanes in &args.lanes {
-                for path in &args.path {
+                for path in order::shuffled(&args.path, &mut random) {
                     eprintln!(
                         "transmit: repeat {} of {}: {path}, {lanes} lanes, {size} bytes",
                         repeat + 1,
