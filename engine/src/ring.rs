@@ -9,7 +9,7 @@
 //! later ones could overtake them. So the requests of a batch are linked, each
 //! starts when the one before has succeeded, and the next batch waits for this
 //! one. A batch usually completes inside the call that submits it: UDP copies
-//! the train and is done. The links cost about 3 % where nobody listens.
+//! the train and is done.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
