@@ -66,6 +66,8 @@ pub struct Assembly {
     leaves: Option<Vec<u8>>,
     codec: Codec,
     workers: Workers,
+    /// Whether more symbols wait in the socket than are taken at once.
+    behind: bool,
     /// Blocks that a worker restores. They count as held.
     restoring: Vec<u32>,
     /// Leaves that lack only what is being restored.
@@ -107,6 +109,7 @@ impl Assembly {
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
             codec,
             workers: Workers::new(workers, codec, shape.image),
+            behind: false,
             restoring: Vec::new(),
             held_back: Vec::new(),
             damaged: Vec::new(),
@@ -147,6 +150,7 @@ impl Assembly {
         kept: &[Kept],
         receiver: &mut Receiver,
     ) -> Result<(), SymbolError> {
+        self.behind = inbox.is_behind();
         self.lift(inbox, kept);
         let Some(session) = receiver.session_mut() else {
             return Ok(());

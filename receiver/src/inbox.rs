@@ -90,6 +90,8 @@ pub struct Inbox {
     segments: Vec<Segment>,
     /// Datagrams of the batch before.
     last_batch: usize,
+    /// Whether the last batch took all messages that it had room for.
+    full: bool,
     /// Datagrams put together and payloads lifted in this batch.
     bounce: Vec<u8>,
     dropped: u32,
@@ -158,6 +160,7 @@ impl Inbox {
             batch: Batch::new(shape),
             segments: Vec::with_capacity(SEGMENTS_USUAL),
             last_batch: 0,
+            full: false,
             bounce: Vec::new(),
             dropped: 0,
             counters: InboxCounters::default(),
@@ -179,6 +182,11 @@ impl Inbox {
     /// How many predictions the next `receive` can use. Fewer are fine.
     pub fn wanted(&self) -> usize {
         self.batch.layout.all_pairs()
+    }
+
+    /// Whether the last `receive` may have left something in the socket.
+    pub fn is_behind(&self) -> bool {
+        self.full
     }
 
     /// Packets that a message is posted for.
@@ -215,6 +223,7 @@ impl Inbox {
             }
         }
         let taken = self.take(staging.as_deref_mut(), predicted, timeout)?;
+        self.full = taken.is_some_and(|(messages, _)| messages == self.batch.layout.messages);
         let Some((messages, way)) = taken else {
             return Ok(0);
         };

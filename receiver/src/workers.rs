@@ -1,12 +1,13 @@
 //! Threads that restore blocks and hash leaves beside the one that receives.
 //!
-//! Each task owns what it needs: the bytes are lent to it. What no worker has
-//! room for, the receiving thread does itself, while the bytes are still in its
-//! cache; so on a machine without an idle core little is handed out.
+//! Each task owns what it needs: the bytes are lent to it. A thread that keeps
+//! up with its socket does everything itself, while the bytes are still in its
+//! cache, since waking a worker costs as much as hashing a quarter of a leaf.
+//! So does one whose workers have no room.
 //!
 //! ```text
-//! give ─► queue, two a worker ─► worker ─► poll, wait
-//!   └──── full: done at once ────────────────┘
+//! give ─► behind: queue, two a worker ─► worker ─► poll, wait
+//!   └──── full, or not behind: done at once ─────────┘
 //! ```
 
 use crate::mapping::Loan;
@@ -84,14 +85,18 @@ impl Workers {
         }
     }
 
-    /// Hands a task out, or does it.
-    pub(crate) fn give(&mut self, task: Task) {
+    /// Hands a task out if the receiving thread is `behind` and a worker has
+    /// room, or does it.
+    pub(crate) fn give(&mut self, task: Task, behind: bool) {
         self.out += 1;
-        if let Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) =
-            self.tasks.try_send(task)
-        {
-            self.done.push_back(self.own.run(task));
-        }
+        let task = match behind {
+            true => match self.tasks.try_send(task) {
+                Ok(()) => return,
+                Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => task,
+            },
+            false => task,
+        };
+        self.done.push_back(self.own.run(task));
     }
 
     /// Whether outcomes are still to come.

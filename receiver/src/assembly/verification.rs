@@ -55,7 +55,8 @@ impl Assembly {
         if let Some(staging) = self.image.staging_mut() {
             let loan = staging.lend(places)?;
             self.restoring.push(sbn);
-            self.workers.give(Task::Restore(restoration, loan));
+            self.workers
+                .give(Task::Restore(restoration, loan), self.behind);
         }
         session.handle_restored(IMAGE_TOI, sbn);
         Ok(())
@@ -114,7 +115,7 @@ impl Assembly {
             return Ok(false);
         };
         let loan = staging.lend(tree::leaf_range(self.shape.image.size(), leaf))?;
-        self.workers.give(Task::Hash(leaf, loan));
+        self.workers.give(Task::Hash(leaf, loan), self.behind);
         Ok(true)
     }
 
