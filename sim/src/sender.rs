@@ -345,7 +345,7 @@ impl SenderNode {
         if !self.check_need {
             return;
         }
-        let lacking = receivers.iter().filter(|node| node.is_live());
+        let lacking = receivers.iter().filter(|node| node.is_up());
         let lacking = lacking.map(|node| node.lacking(order.toi, order.sbn)).max();
         let lacking = lacking.unwrap_or(0);
         let len = self.objects.layout(order.toi).block_len(order.sbn);

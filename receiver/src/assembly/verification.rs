@@ -48,15 +48,12 @@ impl Assembly {
         let Some(blocks) = session.blocks(IMAGE_TOI) else {
             return Ok(());
         };
-        let (restoration, places) = (
-            self.image.restoration(sbn, blocks),
-            self.image.places_of(sbn),
-        );
+        let restoration = self.image.restoration(sbn, blocks);
+        let places = self.image.places_of(sbn);
         if let Some(staging) = self.image.staging_mut() {
-            let loan = staging.lend(places)?;
+            let task = Task::Restore(restoration, staging.lend(places)?);
             self.restoring.push(sbn);
-            self.workers
-                .give(Task::Restore(restoration, loan), self.behind);
+            self.workers.give(task, self.behind);
         }
         session.handle_restored(IMAGE_TOI, sbn);
         Ok(())

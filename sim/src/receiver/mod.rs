@@ -195,7 +195,13 @@ impl ReceiverNode {
 
     /// Whether the device runs and is meant to get the image.
     pub(crate) fn is_live(&self) -> bool {
-        self.power == Power::Up && !self.failed
+        self.is_up() && !self.failed
+    }
+
+    /// Whether it is switched on. One that has failed in a session takes part
+    /// in the next.
+    pub(crate) fn is_up(&self) -> bool {
+        self.power == Power::Up
     }
 
     /// Whether it should have the image when the session is over.
