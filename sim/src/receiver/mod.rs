@@ -193,11 +193,6 @@ impl ReceiverNode {
         node
     }
 
-    /// Whether the device runs and is meant to get the image.
-    pub(crate) fn is_live(&self) -> bool {
-        self.is_up() && !self.failed
-    }
-
     /// Whether it is switched on. One that has failed in a session takes part
     /// in the next.
     pub(crate) fn is_up(&self) -> bool {
