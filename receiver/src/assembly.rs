@@ -12,7 +12,7 @@ use crate::staging::Staging;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use crate::target::Target;
 use crate::workers::Workers;
-use linecast_fec::Codec;
+use linecast_fec::{Codec, Decoder};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
@@ -65,6 +65,8 @@ pub struct Assembly {
     /// The verified leaf list; a single leaf's is the root itself.
     leaves: Option<Vec<u8>>,
     codec: Codec,
+    /// Made when a block of the list has to be restored.
+    list_decoder: Option<Decoder>,
     workers: Workers,
     /// Whether more symbols wait in the socket than are taken at once.
     behind: bool,
@@ -108,6 +110,7 @@ impl Assembly {
             leaves: stage.leaf_list.or(single),
             image: Symbols::new(shape.image, Bytes::Staged(stage.staging)),
             codec,
+            list_decoder: None,
             workers: Workers::new(workers, codec, shape.image),
             behind: false,
             restoring: Vec::new(),
@@ -249,8 +252,11 @@ impl Assembly {
     /// The leaf list is short, and rarely lost: no worker is asked for it.
     fn restore_list(&mut self, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
         if let (Some(list), Some(blocks)) = (&mut self.list, session.blocks(LEAVES_TOI)) {
-            let mut decoder = symbols::decoder(self.codec, blocks.layout())?;
-            list.restore(sbn, &mut decoder, blocks)?;
+            let decoder = match &mut self.list_decoder {
+                Some(decoder) => decoder,
+                empty => empty.insert(symbols::decoder(self.codec, blocks.layout())?),
+            };
+            list.restore(sbn, decoder, blocks)?;
         }
         session.handle_restored(LEAVES_TOI, sbn);
         Ok(())

@@ -31,11 +31,12 @@ impl Assembly {
         self.workers.is_busy()
     }
 
-    /// Does and waits for all that is with the workers.
+    /// The socket is empty: does and waits for all that is with the workers.
     ///
     /// # Errors
     /// As [`Assembly::settle`].
     pub fn finish_work(&mut self, now: Time, receiver: &mut Receiver) -> Result<(), SymbolError> {
+        self.behind = false;
         self.verify(now, receiver, Patience::All)
     }
 
