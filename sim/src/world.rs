@@ -291,7 +291,7 @@ impl<'a> World<'a> {
             let budget = FEEDBACK_FIRST
                 + (seconds * FEEDBACK_PER_S) as u64
                 + counts.delivered / node.report_packets()
-                + u64::from(blocks) * NACKS_PER_BLOCK;
+                + counts.starts * u64::from(blocks) * NACKS_PER_BLOCK;
             self.checker.check(
                 counts.messages <= budget,
                 Rule::FeedbackBudget,
@@ -453,7 +453,8 @@ fn happenings(scenario: &Scenario) -> Vec<(u64, Happening)> {
 const HEARING_NS: u64 = 1_000_000_000;
 
 /// What one receiver may say: so many messages in any case, and so many a
-/// second; one for an eighth of its buffer; and its share of NACKs.
+/// second; one for an eighth of its buffer; and each time that it is started, its
+/// share of NACKs.
 const FEEDBACK_FIRST: u64 = 100;
 const FEEDBACK_PER_S: f64 = 60.0;
 const NACKS_PER_BLOCK: u64 = 8;

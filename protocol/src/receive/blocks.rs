@@ -25,7 +25,9 @@ struct Block {
     parity: Vec<u16>,
     /// One past the highest parity index that was seen.
     parity_seen: u16,
-    /// Parity below this index is not trusted: a leaf of the block was damaged.
+    /// A leaf of the block was damaged.
+    damaged: bool,
+    /// Parity below this index was there before, and is not trusted.
     parity_floor: u16,
     /// No parity is trusted: it was damaged again.
     sources_only: bool,
@@ -83,7 +85,7 @@ impl Blocks {
     /// Whether not one source symbol of block `sbn` was ever held.
     pub fn is_untouched(&self, sbn: u32) -> bool {
         let block = &self.blocks[sbn as usize];
-        block.sources == 0 && block.parity_floor == 0
+        block.sources == 0 && !block.damaged
     }
 
     /// Whether symbol `index` of the object is held.
@@ -190,8 +192,9 @@ impl Blocks {
         let touched = self.layout.blocks_touching(&symbols);
         for block in &mut self.blocks[touched.start as usize..touched.end as usize] {
             block.parity = Vec::new();
-            block.sources_only = block.parity_floor > 0;
-            block.parity_floor = block.parity_seen.max(1);
+            block.sources_only = block.damaged;
+            block.damaged = true;
+            block.parity_floor = block.parity_seen;
         }
         symbols.for_each(|index| self.forget(index));
     }
@@ -231,7 +234,7 @@ impl Blocks {
             Need::Sources
         } else {
             Need::Parity {
-                from: block.parity_seen.max(block.parity_floor),
+                from: block.parity_seen,
                 deficit,
             }
         }
@@ -384,5 +387,20 @@ mod tests {
         blocks.missing_runs(1, |a, b| runs.push((a, b)));
         assert_eq!(runs, [(2, 2)]);
         assert_eq!(blocks.hold_source(1, 2), Held::Done);
+    }
+
+    #[test]
+    fn a_damaged_block_that_has_seen_no_parity_takes_all_of_it() {
+        let mut blocks = blocks();
+        for esi in 0..5 {
+            blocks.hold_source(1, esi);
+        }
+        blocks.damage(7..8);
+        let first = Need::Parity {
+            from: 0,
+            deficit: 1,
+        };
+        assert_eq!(blocks.need(1), first);
+        assert_eq!(blocks.hold_parity(1, 0), Held::Restorable);
     }
 }

@@ -82,6 +82,10 @@ pub struct Member {
     pub(super) missing: Option<Vec<(u64, u64)>>,
     pub(super) welcome_due: bool,
     pub(super) nacks: Budget,
+    /// Whether it has said more than its registration from its address.
+    proven: bool,
+    /// Where else its registration came from before that.
+    rival: Option<SocketAddr>,
 }
 
 impl Member {
@@ -108,7 +112,21 @@ impl Member {
             missing: None,
             welcome_due: false,
             nacks: Budget::new(NACK_RATE_PER_S, NACK_BURST),
+            proven: false,
+            rival: None,
         }
+    }
+
+    /// Whether feedback from here is its own. Somebody may replay its registration
+    /// and be first, so of two addresses that it came from, the one that says more
+    /// is taken.
+    pub(super) fn speaks_from(&mut self, from: SocketAddr) -> bool {
+        if !self.proven && self.rival == Some(from) {
+            self.address = Some(from);
+        }
+        let own = self.address == Some(from);
+        self.proven |= own;
+        own
     }
 
     /// Whether the session still works for it.
@@ -278,9 +296,10 @@ impl Roster {
         };
         // A registration that somebody replays must not turn the feedback of a
         // receiver that is alive away.
-        let member = &self.members[at];
+        let member = &mut self.members[at];
         let moved = member.address.is_some_and(|address| address != from);
         if moved && member.is_awaited() && now.since(member.heard) < ADDRESS_HOLD {
+            member.rival.get_or_insert(from);
             return None;
         }
         let node = self.free_node(register.node, at, &key);
@@ -301,6 +320,7 @@ impl Roster {
                 // Another process: it counts from zero.
                 (member.loss, member.lost) = (LossEstimate::default(), 0);
                 member.socket_drops = 0;
+                (member.proven, member.rival) = (false, None);
             }
             member.read = positions.to_vec();
             member.missing = register.missing;

@@ -214,3 +214,24 @@ fn receivers_with_the_same_node_id_are_told_apart() {
     nodes.dedup();
     assert_eq!(nodes.len(), 3);
 }
+
+/// Otherwise its feedback is refused until it registers again, seconds later.
+#[test]
+fn a_registration_replayed_ahead_of_the_receivers_own_costs_it_nothing() {
+    let mut world = World::new(MIB, &[0.05], 11);
+    while world.up.is_empty() {
+        world.step();
+    }
+    let registration = world.up[0].2.clone();
+    let elsewhere = "10.254.0.2:7600".parse().unwrap();
+    world
+        .sender
+        .handle_datagram(world.now, elsewhere, &registration);
+    assert_eq!(
+        world.sender.roster().members()[0].address,
+        Some(elsewhere),
+        "it was taken for the receiver's"
+    );
+    world.run(Duration::from_secs(2));
+    world.assert_all_complete();
+}

@@ -18,6 +18,7 @@ impl ReceiverNode {
             Step::Start => {
                 self.power = Power::Up;
                 self.up_at = at;
+                self.counts.starts += 1;
                 self.config.seed = self.random.next_u64();
                 self.machine = Receiver::new(self.config.clone());
                 self.due = u64::MAX;

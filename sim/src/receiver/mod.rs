@@ -83,6 +83,8 @@ struct Arrived {
 /// What one receiver counted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
+    /// Times that its process was started.
+    pub starts: u64,
     pub messages: u64,
     pub bytes: u64,
     pub nacks_sent: u64,
@@ -183,7 +185,10 @@ impl ReceiverNode {
             announced_verified: false,
             rotten: false,
             failed: false,
-            counts: Counts::default(),
+            counts: Counts {
+                starts: (!late).into(),
+                ..Counts::default()
+            },
             whole_after: vec![0; blocks as usize],
             trace: Trace::default(),
             message: Vec::new(),
