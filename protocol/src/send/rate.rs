@@ -61,7 +61,7 @@ const RETURN_SELDOM: Duration = Duration::from_secs(1);
 const HEADROOM: f64 = 0.985;
 /// What is left of the rate after a loss where others use the path, too, and
 /// packets more each round trip from then on: as TCP has it (RFC 5681 §3.1), and
-/// less because a report tells of losses together, which TCP answers one by one.
+/// less, since losses that a report tells of together halve it only once.
 const YIELD: f64 = 0.5;
 const YIELDING_GROWTH: f64 = 0.65;
 /// Between these parts of a return the queue is empty, if it is ours alone.
