@@ -36,9 +36,18 @@ fn a_port_is_filled_and_hardly_overrun() {
     assert!(pushed.expansion() <= 1.1, "{:#?}", pushed.sender);
 }
 
+/// In the middle of three runs: how long the flow takes to come back from a
+/// timeout is chance, and a push is short.
 #[test]
 #[ignore = "needs root and network namespaces: run by scripts/test"]
 fn a_tcp_flow_and_a_push_leave_each_other_a_share() {
+    let mut shares = [0; 3].map(|_| share_beside_tcp());
+    shares.sort_by(f64::total_cmp);
+    assert!((0.25..=0.75).contains(&shares[1]), "{shares:?}");
+}
+
+/// Part of the goodput that a push has where a TCP flow was there first.
+fn share_beside_tcp() -> f64 {
     let site = behind_a_port(RATE_BPS);
     let image = site.image(40 * MIB);
     let lab = site.lab();
@@ -49,7 +58,6 @@ fn a_tcp_flow_and_a_push_leave_each_other_a_share() {
     let tcp = (flow.received() - before) as f64 * 8.0 / seconds;
     pushed.assert_complete(&image);
     let ours = pushed.sender.number("/receivers/0/goodput_bps");
-    let share = ours / (ours + tcp);
     println!("push {:.0} Mbit/s, TCP {:.0} Mbit/s", ours / 1e6, tcp / 1e6);
-    assert!((0.25..=0.75).contains(&share), "{share}: {ours} {tcp}");
+    ours / (ours + tcp)
 }
