@@ -25,12 +25,29 @@ struct Block {
     parity: Vec<u16>,
     /// One past the highest parity index that was seen.
     parity_seen: u16,
-    /// A leaf of the block was damaged.
-    damaged: bool,
-    /// Parity below this index was there before, and is not trusted.
-    parity_floor: u16,
-    /// No parity is trusted: it was damaged again.
-    sources_only: bool,
+    trust: Trust,
+}
+
+/// Which parity of a block may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Trust {
+    #[default]
+    All,
+    /// From this index on: a leaf of the block was damaged, and what had been
+    /// seen by then may be why.
+    From(u16),
+    /// None: it was damaged again.
+    None,
+}
+
+impl Trust {
+    fn includes(self, index: u16) -> bool {
+        match self {
+            Trust::All => true,
+            Trust::From(first) => index >= first,
+            Trust::None => false,
+        }
+    }
 }
 
 /// What became of a symbol.
@@ -85,7 +102,7 @@ impl Blocks {
     /// Whether not one source symbol of block `sbn` was ever held.
     pub fn is_untouched(&self, sbn: u32) -> bool {
         let block = &self.blocks[sbn as usize];
-        block.sources == 0 && !block.damaged
+        block.sources == 0 && block.trust == Trust::All
     }
 
     /// Whether symbol `index` of the object is held.
@@ -135,8 +152,7 @@ impl Blocks {
     pub fn hold_parity(&mut self, sbn: u32, index: u16) -> Held {
         let block = &mut self.blocks[sbn as usize];
         block.parity_seen = block.parity_seen.max(index.saturating_add(1));
-        let untrusted = block.sources_only || index < block.parity_floor;
-        let refused = block.phase != BlockPhase::Open || untrusted;
+        let refused = block.phase != BlockPhase::Open || !block.trust.includes(index);
         if refused || block.parity.iter().rev().any(|&held| held == index) {
             return Held::Duplicate;
         }
@@ -192,9 +208,10 @@ impl Blocks {
         let touched = self.layout.blocks_touching(&symbols);
         for block in &mut self.blocks[touched.start as usize..touched.end as usize] {
             block.parity = Vec::new();
-            block.sources_only = block.damaged;
-            block.damaged = true;
-            block.parity_floor = block.parity_seen;
+            block.trust = match block.trust {
+                Trust::All => Trust::From(block.parity_seen),
+                _ => Trust::None,
+            };
         }
         symbols.for_each(|index| self.forget(index));
     }
@@ -230,7 +247,7 @@ impl Blocks {
             Need::Nothing
         } else if deficit == len {
             Need::Block
-        } else if block.sources_only {
+        } else if block.trust == Trust::None {
             Need::Sources
         } else {
             Need::Parity {

@@ -49,7 +49,7 @@ impl Sender {
         let Some((place, member)) = self.roster.by_node(nack.source_id) else {
             return false;
         };
-        if !member.speaks_from(from) || !member.nacks.take(now) {
+        if !member.recognise(from) || !member.nacks.take(now) {
             return false;
         }
         member.heard = now;
@@ -142,7 +142,7 @@ impl Sender {
         let Some((place, member)) = self.roster.by_node(ack.source_id) else {
             return false;
         };
-        if !member.speaks_from(from) {
+        if !member.recognise(from) {
             return false;
         }
         member.heard = now;

@@ -120,7 +120,7 @@ impl Member {
     /// Whether feedback from here is its own. Somebody may replay its registration
     /// and be first, so of two addresses that it came from, the one that says more
     /// is taken.
-    pub(super) fn speaks_from(&mut self, from: SocketAddr) -> bool {
+    pub(super) fn recognise(&mut self, from: SocketAddr) -> bool {
         if !self.proven && self.rival == Some(from) {
             self.address = Some(from);
         }
