@@ -88,6 +88,8 @@ pub struct Inbox {
     shape: PacketShape,
     batch: Batch,
     segments: Vec<Segment>,
+    /// Who sent each message.
+    senders: Vec<SocketAddr>,
     /// Datagrams of the batch before.
     last_batch: usize,
     /// Whether the last batch took all messages that it had room for.
@@ -115,7 +117,8 @@ enum Way {
 /// One datagram of the batch.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
-    from: SocketAddr,
+    /// Which of the senders.
+    sender: u16,
     bytes: u32,
     at: At,
 }
@@ -159,6 +162,7 @@ impl Inbox {
             shape,
             batch: Batch::new(shape),
             segments: Vec::with_capacity(SEGMENTS_USUAL),
+            senders: Vec::with_capacity(mmsg::MESSAGES_MAX),
             last_batch: 0,
             full: false,
             bounce: Vec::new(),
@@ -211,6 +215,7 @@ impl Inbox {
     ) -> io::Result<usize> {
         self.last_batch = self.segments.len();
         self.segments.clear();
+        self.senders.clear();
         self.bounce.clear();
         let predicted = &predicted[..predicted.len().min(self.wanted())];
         if let Some(staging) = staging.as_deref_mut() {
@@ -229,8 +234,9 @@ impl Inbox {
         };
         self.split(messages, staging.as_deref());
         if let (Way::Direct, Some(direct)) = (way, &self.direct) {
-            let sender = direct.sender;
-            self.segments.retain(|segment| segment.from == sender);
+            let is_right =
+                |segment: &Segment| self.senders[usize::from(segment.sender)] == direct.sender;
+            self.segments.retain(is_right);
         }
         self.count(messages);
         Ok(self.segments.len())
@@ -252,8 +258,24 @@ impl Inbox {
             header: self.header(segment),
             len: segment.bytes as usize,
             landed: self.landed_of(segment),
-            from: segment.from,
+            from: self.senders[usize::from(segment.sender)],
         }
+    }
+
+    /// The headers of the datagrams after `i`, as far as they are packets with
+    /// full symbols from the same sender.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    pub fn following(&self, i: usize) -> impl Iterator<Item = &[u8]> {
+        let sender = self.segments[i].sender;
+        let full = self.shape.packet_bytes() as u32;
+        let from = |sender: u16| self.senders[usize::from(sender)];
+        let same = move |other| other == sender || from(other) == from(sender);
+        let rest = self.segments[i + 1..].iter();
+        rest.take_while(move |next| next.bytes == full && same(next.sender))
+            .map(|next| self.header(next))
     }
 
     /// Where the payload of datagram `i` is.

@@ -62,22 +62,15 @@ impl DataHeader {
     /// sequence and symbol, which count on.
     #[inline]
     pub fn continues(first: &[u8], next: &[u8], by: u16) -> bool {
-        let (Some(first), Some(next)) = (
-            first.first_chunk::<DATA_HEADER_BYTES>(),
-            next.first_chunk::<DATA_HEADER_BYTES>(),
-        ) else {
+        let (Some(mut words), Some(next)) = (words(first), words(next)) else {
             return false;
         };
         // As big-endian numbers, both count in the same way: a count that wraps
         // changes what stands before it, and is no match.
-        let counts = |head: &[u8; DATA_HEADER_BYTES]| {
-            let word = |at| u64::from(u32_at(head, at));
-            [word(0), word(PAYLOAD_ID) << 32 | word(PAYLOAD_ID + 4)]
-        };
-        let ([sequence, id], by) = (counts(first), u64::from(by));
-        counts(next) == [sequence + by, id.wrapping_add(by)]
-            && first[SOURCE_ID..PAYLOAD_ID] == next[SOURCE_ID..PAYLOAD_ID]
-            && first[BARE_DATA_HEADER_BYTES..] == next[BARE_DATA_HEADER_BYTES..]
+        let by = u64::from(by);
+        words[0] = words[0].wrapping_add(by << SEQUENCE_SHIFT);
+        words[PAYLOAD_ID / 8] = words[PAYLOAD_ID / 8].wrapping_add(by);
+        words.iter().zip(next).all(|(word, next)| *word == next)
     }
 
     /// Any DATA message that is not of the shape we send, and everything that
@@ -180,5 +173,17 @@ pub fn patch_data(packet: &mut [u8], patch: Patch) {
     head[GRTT..=BACKOFF_GSIZE].copy_from_slice(&patch.grtt_backoff_gsize);
     head[FLAGS] = patch.flags;
 }
+
+/// The header as five numbers.
+#[inline]
+fn words(header: &[u8]) -> Option<[u64; DATA_HEADER_BYTES / 8]> {
+    let header = header.first_chunk::<DATA_HEADER_BYTES>()?;
+    let (words, _) = header.as_chunks::<8>();
+    let words = words.first_chunk::<{ DATA_HEADER_BYTES / 8 }>()?;
+    Some(words.map(u64::from_be_bytes))
+}
+
+/// Where the sequence is in the first of them.
+const SEQUENCE_SHIFT: usize = 64 - 8 * SOURCE_ID;
 
 const FIRST_BYTE: u8 = VERSION << 4 | kind::DATA;

@@ -1,6 +1,5 @@
 //! From the messages of a batch to its datagrams.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::{At, Inbox, Segment, control, slice};
@@ -25,6 +24,7 @@ impl Inbox {
                 self.counters.rejected += 1;
                 continue;
             };
+            self.senders.push(from);
             let bytes = received.bytes;
             let step = control.segment_bytes.filter(|step| *step > 0);
             let step = step.unwrap_or(bytes.max(1));
@@ -35,7 +35,7 @@ impl Inbox {
             let mut start = 0;
             while start == 0 || start < bytes {
                 let end = (start + step).min(bytes);
-                self.add(message, from, start..end, staging);
+                self.add(message, start..end, staging);
                 start += step;
             }
         }
@@ -47,14 +47,8 @@ impl Inbox {
         };
     }
 
-    /// Adds the datagram in `range` of a message.
-    fn add(
-        &mut self,
-        message: usize,
-        from: SocketAddr,
-        range: Range<usize>,
-        staging: Option<&Staging>,
-    ) {
+    /// Adds the datagram in `range` of a message from the newest sender.
+    fn add(&mut self, message: usize, range: Range<usize>, staging: Option<&Staging>) {
         let packet_bytes = self.shape.packet_bytes();
         let pairs = self.batch.layout.pairs;
         let in_pairs = pairs * packet_bytes;
@@ -70,7 +64,8 @@ impl Inbox {
             self.gather(message, range, staging);
             At::Bounce(start)
         };
-        self.segments.push(Segment { from, bytes, at });
+        let sender = (self.senders.len() - 1) as u16;
+        self.segments.push(Segment { sender, bytes, at });
     }
 
     /// Puts the bytes in `range` of a message together in the bounce memory,

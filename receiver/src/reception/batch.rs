@@ -152,15 +152,10 @@ impl Reception<'_> {
 /// symbols: one at least.
 fn train(inbox: &Inbox, first: usize) -> u16 {
     let head = inbox.datagram(first);
-    let full = inbox.packet_bytes();
-    if head.len != full {
+    if head.len != inbox.packet_bytes() {
         return 1;
     }
-    let rest = inbox.datagrams().skip(first + 1).zip(1_u16..);
-    let following = rest.take_while(|(next, by)| {
-        next.len == full
-            && next.from == head.from
-            && DataHeader::continues(head.header, next.header, *by)
-    });
+    let rest = inbox.following(first).zip(1_u16..);
+    let following = rest.take_while(|(next, by)| DataHeader::continues(head.header, next, *by));
     1 + following.count() as u16
 }
