@@ -88,7 +88,7 @@ pub struct Inbox {
     shape: PacketShape,
     batch: Batch,
     segments: Vec<Segment>,
-    /// Who sent each message.
+    /// Who sent, once for messages in a row.
     senders: Vec<SocketAddr>,
     /// Datagrams of the batch before.
     last_batch: usize,
@@ -271,10 +271,8 @@ impl Inbox {
     pub fn following(&self, i: usize) -> impl Iterator<Item = &[u8]> {
         let sender = self.segments[i].sender;
         let full = self.shape.packet_bytes() as u32;
-        let from = |sender: u16| self.senders[usize::from(sender)];
-        let same = move |other| other == sender || from(other) == from(sender);
         let rest = self.segments[i + 1..].iter();
-        rest.take_while(move |next| next.bytes == full && same(next.sender))
+        rest.take_while(move |next| next.bytes == full && next.sender == sender)
             .map(|next| self.header(next))
     }
 

@@ -24,7 +24,9 @@ impl Inbox {
                 self.counters.rejected += 1;
                 continue;
             };
-            self.senders.push(from);
+            if self.senders.last() != Some(&from) {
+                self.senders.push(from);
+            }
             let bytes = received.bytes;
             let step = control.segment_bytes.filter(|step| *step > 0);
             let step = step.unwrap_or(bytes.max(1));

@@ -164,6 +164,27 @@ fn the_second_socket_is_heard_when_the_first_is_empty_and_only_its_sender() {
 }
 
 #[test]
+fn what_follows_a_datagram_ends_where_somebody_else_sent() {
+    let mut rig = rig(100);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = [&rig.sender, &stranger].map(|socket| socket.local_addr().unwrap());
+    rig.train(0..3);
+    rig.single(&packet(3));
+    stranger.send_to(&packet(4), rig.to).unwrap();
+    rig.single(&packet(5));
+    let mut senders = Vec::new();
+    let mut following = Vec::new();
+    while senders.len() < 6 {
+        let count = rig.receive(&[]);
+        senders.extend(rig.inbox.datagrams().map(|datagram| datagram.from));
+        following.extend((0..count).map(|i| rig.inbox.following(i).count()));
+    }
+    let [ours, theirs] = from;
+    assert_eq!(senders, [ours, ours, ours, ours, theirs, ours]);
+    assert_eq!(following, [3, 2, 1, 0, 0, 0]);
+}
+
+#[test]
 fn lost_symbol_shifts_and_is_put_right() {
     let mut rig = rig(200);
     rig.train((0..20).chain(21..40));
