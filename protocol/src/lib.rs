@@ -33,6 +33,7 @@ pub mod receive;
 pub mod send;
 pub mod span;
 pub mod sshsig;
+pub mod text;
 pub mod time;
 pub mod tree;
 pub mod wire;
