@@ -8,8 +8,8 @@
 mod json;
 
 use crate::rfc3339::rfc3339;
-use crate::tree::Hash;
 use alloc::{string::String, vec::Vec};
+use linecast_protocol::tree::Hash;
 
 /// Longest manifest that is looked at. Session descriptor, manifest and
 /// signature travel as one object of at most this size, so a manifest that is

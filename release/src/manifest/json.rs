@@ -2,11 +2,10 @@
 //! duplicate or a missing key, a wrong type and an unknown schema are
 //! different errors.
 use super::{MANIFEST_BYTES_MAX, Manifest, ManifestError, SCHEMA};
-use crate::hex::{hash_from_hex, hex};
 use crate::rfc3339::{parse_rfc3339, rfc3339};
-use crate::tree::Hash;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
+use linecast_protocol::{hash_from_hex, hex, tree::Hash};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
