@@ -2,6 +2,7 @@
 //! user's own key is.
 use linecast_net::command::Failure;
 use linecast_protocol::key::SigningKey;
+use linecast_release::openssh;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -120,7 +121,7 @@ pub(crate) fn default_key() -> Result<PathBuf, Failure> {
 pub(crate) fn read_key(path: Option<PathBuf>) -> Result<SigningKey, Failure> {
     let path = path.map_or_else(default_key, Ok)?;
     let text = read("key", &path, TEXT_BYTES_MAX)?;
-    SigningKey::from_openssh(&text)
+    openssh::read_private(&text)
         .map_err(|error| Failure::usage(format!("key {}: {error}", path.display())))
 }
 

@@ -2,9 +2,10 @@
 use crate::{sign, verify};
 use linecast_engine::image::Image;
 use linecast_net::command::{Exit, Failure};
-use linecast_protocol::key::{PublicKey, SigningKey};
-use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
-use linecast_protocol::{hex, rfc3339, sshsig, tree};
+use linecast_protocol::key::PublicKey;
+use linecast_protocol::{hex, tree};
+use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
+use linecast_release::{openssh, rfc3339, sshsig};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -47,15 +48,15 @@ fn facts(path: &Path) -> Result<Value, Failure> {
             "kind": "signature",
             "namespace": namespace,
             "fingerprint": key.fingerprint(),
-            "public_key": key.to_openssh(""),
+            "public_key": openssh::write_public(&key, ""),
         }));
     }
     if text.starts_with("-----BEGIN OPENSSH PRIVATE KEY") {
-        let key = SigningKey::from_openssh(&head).map_err(|error| refused(&error))?;
+        let key = openssh::read_private(&head).map_err(|error| refused(&error))?;
         return Ok(key_facts("private key", &key.public(), ""));
     }
     if text.starts_with("ssh-ed25519 ") && text.lines().count() == 1 {
-        let (key, comment) = PublicKey::parse_line(text).map_err(|error| refused(&error))?;
+        let (key, comment) = openssh::read_public(text).map_err(|error| refused(&error))?;
         return Ok(key_facts("public key", &key, comment));
     }
     let family = SCHEMA.trim_end_matches(char::is_numeric);
@@ -70,7 +71,7 @@ fn key_facts(kind: &str, key: &PublicKey, comment: &str) -> Value {
     json!({
         "kind": kind,
         "fingerprint": key.fingerprint(),
-        "public_key": key.to_openssh(comment),
+        "public_key": openssh::write_public(key, comment),
     })
 }
 

@@ -2,6 +2,7 @@
 use crate::files;
 use linecast_net::command::{Exit, Failure};
 use linecast_protocol::key::SigningKey;
+use linecast_release::openssh;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -40,8 +41,13 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         .map_err(|error| Failure::usage(format!("random numbers: {error}")))?;
     let key = SigningKey::from_seed(seed);
     let public = key.public();
-    files::create("key", &file, 0o600, &key.to_openssh(&args.comment))?;
-    let line = public.to_openssh(&args.comment) + "\n";
+    files::create(
+        "key",
+        &file,
+        0o600,
+        &openssh::write_private(&key, &args.comment),
+    )?;
+    let line = openssh::write_public(&public, &args.comment) + "\n";
     files::create("key", &public_file, 0o644, &line).inspect_err(|_| {
         // A pair or nothing: the next try must not find half of one.
         let _ = std::fs::remove_file(&file);

@@ -12,9 +12,10 @@ use linecast_net::clock;
 use linecast_net::command::{
     Exit, Failure, NetworkArgs, ProgressMode, eprint_line, print_line, units,
 };
-use linecast_protocol::key::{Roster, SigningKey};
-use linecast_protocol::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError, Policy, SIZE_MAX};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SIGNATURE_BYTES_MAX};
+use linecast_protocol::key::SigningKey;
+use linecast_release::lists::Roster;
+use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError, Policy, SIZE_MAX};
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SIGNATURE_BYTES_MAX};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};

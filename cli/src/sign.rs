@@ -4,8 +4,8 @@ use linecast_engine::image::Image;
 use linecast_net::command::units;
 use linecast_net::command::{Exit, Failure};
 use linecast_protocol::hex;
-use linecast_protocol::manifest::Manifest;
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
+use linecast_release::manifest::Manifest;
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -107,7 +107,7 @@ fn name_of(image: &Path) -> Result<String, Failure> {
             image.display()
         ))
     })?;
-    linecast_protocol::manifest::check_name(name)
+    linecast_release::manifest::check_name(name)
         .map_err(|error| Failure::usage(format!("{error}; give --name")))?;
     Ok(name.into())
 }

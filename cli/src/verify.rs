@@ -3,9 +3,10 @@ use crate::{files, sign};
 use linecast_engine::image::Image;
 use linecast_net::command::{Exit, Failure};
 use linecast_protocol::hex;
-use linecast_protocol::key::{PublicKey, TrustSet};
-use linecast_protocol::manifest::{Manifest, Policy, SIZE_MAX};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
+use linecast_protocol::key::PublicKey;
+use linecast_release::lists::TrustSet;
+use linecast_release::manifest::{Manifest, Policy, SIZE_MAX};
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::path::{Path, PathBuf};
 
 /// Check an image against its signed manifest.

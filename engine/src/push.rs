@@ -19,13 +19,13 @@ use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
-use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_TOI, SessionShape,
 };
 use linecast_protocol::send::{OnSlow, RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
+use linecast_release::manifest::Manifest;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -4,10 +4,10 @@
 use linecast_lab::Node;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
-use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, Offer, SESSION_TOI};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use linecast_release::manifest::Manifest;
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

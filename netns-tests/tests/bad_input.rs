@@ -7,9 +7,10 @@ use linecast_netns_tests::{
     deny_reading_all,
 };
 use linecast_protocol::key::SigningKey;
-use linecast_protocol::manifest::Manifest;
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
 use linecast_protocol::tree;
+use linecast_release::manifest::Manifest;
+use linecast_release::openssh;
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
@@ -242,7 +243,7 @@ fn a_key_that_is_not_trusted() {
         SigningKey::from_seed([2; 32]),
     );
     let trust = site.path().join("trusted");
-    fs::write(&trust, mine.public().to_openssh("mine")).unwrap();
+    fs::write(&trust, openssh::write_public(&mine.public(), "mine")).unwrap();
     let trust = ["--trust", trust.to_str().unwrap(), "--wait", "3s"];
     let theirs_manifest = signed(&site, "theirs", &manifest(&image).to_bytes(), &theirs);
 

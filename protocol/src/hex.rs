@@ -12,7 +12,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Reads exactly 64 lower-case digits. Upper case is refused so that one hash
 /// has one spelling and text comparison of manifests means something.
-pub(crate) fn hash_from_hex(text: &str) -> Option<[u8; 32]> {
+pub fn hash_from_hex(text: &str) -> Option<[u8; 32]> {
     let text = text.as_bytes();
     if text.len() != 64 {
         return None;

@@ -1,21 +1,15 @@
-//! Ed25519 keys: signing and checking, their OpenSSH text forms, and the files
-//! that say whom to trust and whom to expect.
-mod lists;
-mod openssh;
-
-pub use lists::{ListError, ROSTER_MAX, Roster, TRUST_MAX, TrustSet};
-pub use openssh::KeyTextError;
-
+//! Ed25519 keys as bytes: signing and checking. Their text forms are not needed
+//! to speak the protocol; they are in `linecast-release`.
 use alloc::{string::String, vec::Vec};
 use base64ct::{Base64Unpadded, Encoding};
 use core::fmt;
 use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-use crate::sshwire::{ED25519, put_string};
-
 /// Bytes of an ed25519 signature.
 pub const SIGNATURE_BYTES: usize = 64;
+/// Bytes of a public key in SSH's wire form.
+pub const BLOB_BYTES: usize = 19 + 32;
 
 /// Why raw bytes are no key, or a raw signature is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +34,11 @@ impl SigningKey {
         SigningKey(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
+    /// The secret that the key was made of: for whoever writes a key file.
+    pub fn to_seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
@@ -51,8 +50,9 @@ impl SigningKey {
         self.sign_bytes(&in_context(context, message))
     }
 
-    /// Signs bytes whose purpose is already part of them.
-    pub(crate) fn sign_bytes(&self, data: &[u8]) -> [u8; SIGNATURE_BYTES] {
+    /// Signs bytes whose purpose is already part of them, as those that SSH
+    /// signs start with `SSHSIG` and a namespace.
+    pub fn sign_bytes(&self, data: &[u8]) -> [u8; SIGNATURE_BYTES] {
         self.0.sign(data).to_bytes()
     }
 }
@@ -98,8 +98,9 @@ impl PublicKey {
         self.verify_bytes(&in_context(context, message), signature)
     }
 
-    /// The strict check: one signature has one encoding, and no weak points.
-    pub(crate) fn verify_bytes(
+    /// Checks a signature that [`SigningKey::sign_bytes`] made. The check is
+    /// strict: one signature has one encoding, and no weak points.
+    pub fn verify_bytes(
         &self,
         data: &[u8],
         signature: &[u8; SIGNATURE_BYTES],
@@ -109,11 +110,13 @@ impl PublicKey {
             .map_err(|_| KeyError::Mismatch)
     }
 
-    /// The SSH wire form that base64 text, fingerprints and signatures carry.
-    pub(crate) fn to_blob(self) -> Vec<u8> {
-        let mut blob = Vec::new();
-        put_string(&mut blob, ED25519);
-        put_string(&mut blob, &self.0);
+    /// The SSH wire form (RFC 8709 section 4): what text, fingerprints and
+    /// signatures of OpenSSH carry.
+    pub fn to_blob(&self) -> [u8; BLOB_BYTES] {
+        let mut blob = [0; BLOB_BYTES];
+        let (head, key) = blob.split_at_mut(BLOB_HEAD.len());
+        head.copy_from_slice(BLOB_HEAD);
+        key.copy_from_slice(&self.0);
         blob
     }
 }
@@ -142,6 +145,9 @@ fn in_context(context: &[u8], message: &[u8]) -> Vec<u8> {
     data.extend_from_slice(message);
     data
 }
+
+/// `string("ssh-ed25519")` and the length of the key that follows.
+const BLOB_HEAD: &[u8; 19] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
 
 #[cfg(test)]
 mod tests;

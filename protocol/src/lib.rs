@@ -1,4 +1,4 @@
-//! The shared core of linecast: NORM codec, geometry, manifest, and the sender
+//! The shared core of linecast: NORM codec, geometry, raw keys, and the sender
 //! and receiver state machines. No I/O, no clock, no threads, no `unsafe`.
 //!
 //! Both machines are driven the same way, by the binaries and by a simulator:
@@ -12,18 +12,13 @@
 extern crate alloc;
 
 mod hex;
-mod rfc3339;
-mod sshwire;
 
-pub use hex::hex;
-pub use rfc3339::{parse_rfc3339, rfc3339};
-pub use sshwire::ArmorError;
+pub use hex::{hash_from_hex, hex};
 
 pub mod backoff;
 pub mod geometry;
 pub mod key;
 pub mod limits;
-pub mod manifest;
 pub mod message;
 pub mod offer;
 pub mod pacer;
@@ -32,7 +27,6 @@ pub mod random;
 pub mod receive;
 pub mod send;
 pub mod span;
-pub mod sshsig;
 pub mod text;
 pub mod time;
 pub mod tree;

@@ -7,12 +7,13 @@ use crate::staging::Staging;
 use crate::target::Target;
 use linecast_fec::Codec;
 use linecast_net::clock;
-use linecast_protocol::key::{PublicKey, TrustSet};
+use linecast_protocol::key::PublicKey;
 use linecast_protocol::limits::SESSION_OBJECT_BYTES_MAX;
-use linecast_protocol::manifest::{Manifest, ManifestError, Policy};
 use linecast_protocol::offer::{Descriptor, Offer, OfferError, SessionShape};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 use linecast_protocol::tree;
+use linecast_release::lists::TrustSet;
+use linecast_release::manifest::{Manifest, ManifestError, Policy};
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 
 /// What this device accepts.
 #[derive(Debug, Clone, Default)]

@@ -14,12 +14,12 @@ use crate::target::Target;
 use crate::workers::Workers;
 use linecast_fec::{Codec, Decoder};
 use linecast_protocol::key::PublicKey;
-use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::receive::{Held, Receiver, Session};
 use linecast_protocol::time::Time;
 use linecast_protocol::tree;
 use linecast_protocol::wire::PayloadId;
+use linecast_release::manifest::Manifest;
 use std::ops::Range;
 use verification::Patience;
 

@@ -19,6 +19,7 @@ use linecast_protocol::message::{EndReason, Figures};
 use linecast_protocol::receive::{Event, OfferKey, Receiver, SessionConfig};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::DATA_HEADER_BYTES;
+use linecast_release::openssh;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -73,7 +74,7 @@ impl<'a> Reception<'a> {
         target.final_path(&[0; 32], config.file_name.as_deref())?;
         let key = SigningKey::from_seed(target.device_key()?);
         report.id = key.public().fingerprint();
-        report.public_key = key.public().to_openssh(&config.name);
+        report.public_key = openssh::write_public(&key.public(), &config.name);
         let joined = join(&JoinConfig {
             group: config.group,
             interface: &config.interface,

@@ -7,13 +7,13 @@ use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
-use linecast_protocol::manifest::Manifest;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, SESSION_TOI, SessionShape,
 };
 use linecast_protocol::random::Random;
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE};
 use linecast_protocol::tree;
+use linecast_release::manifest::Manifest;
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Files of keys: whom to trust with releases, and which receivers to expect.
-use super::PublicKey;
-use super::openssh::{KeyTextError, word};
+use crate::openssh::{KeyTextError, read_public, word};
 use crate::sshsig::MANIFEST_NAMESPACE;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
     vec::Vec,
 };
+use linecast_protocol::key::PublicKey;
 
 /// Most keys a trust file may name.
 pub const TRUST_MAX: usize = 1024;
@@ -163,7 +163,7 @@ impl Roster {
                 return Err(ListError::NoKey { line });
             }
             let (key, _comment) =
-                PublicKey::parse_line(rest).map_err(|error| ListError::Key { line, error })?;
+                read_public(rest).map_err(|error| ListError::Key { line, error })?;
             if entries.len() == ROSTER_MAX {
                 return Err(ListError::TooMany { limit: ROSTER_MAX });
             }
@@ -210,7 +210,7 @@ fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// One line of a trust file; `None` if its key signs other things only.
 fn trust_line(line: usize, content: &str) -> Result<Option<(PublicKey, String)>, ListError> {
-    let parse = |text| PublicKey::parse_line(text).map_err(|error| ListError::Key { line, error });
+    let parse = |text| read_public(text).map_err(|error| ListError::Key { line, error });
     let (first, rest) = quoted_word(line, content)?;
     if is_key_type(first) {
         let (key, comment) = parse(content)?;
@@ -332,3 +332,6 @@ fn printable(name: &str) -> String {
 }
 
 const NAME_MAX: usize = 128;
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ impl Blob {
         Blob {
             magic: MAGIC.into(),
             version: 1,
-            key: key().public().to_blob(),
+            key: key().public().to_blob().to_vec(),
             namespace: NAMESPACE.into(),
             reserved: vec![],
             hash: SHA512.into(),
@@ -100,14 +100,14 @@ fn sha256_signatures_are_accepted_too() {
 #[test]
 fn each_malformed_blob_has_its_own_error() {
     let good = Blob::good;
-    let mut long_key = key().public().to_blob();
+    let mut long_key = key().public().to_blob().to_vec();
     long_key.push(0);
     let signature_tail = {
         let mut signature = good().signature;
         signature.push(0);
         signature
     };
-    let other = SigningKey::from_seed([8; 32]).public().to_blob();
+    let other = SigningKey::from_seed([8; 32]).public().to_blob().to_vec();
     let cases = [
         (
             Blob {

@@ -1,17 +1,33 @@
 //! The JSON text of a manifest. Reading keeps keys as they come, so that a
 //! duplicate or a missing key, a wrong type and an unknown schema are
 //! different errors.
-use super::{MANIFEST_BYTES_MAX, Manifest, ManifestError, SCHEMA};
-use crate::hex::{hash_from_hex, hex};
+use crate::manifest::description::Manifest;
+use crate::manifest::error::ManifestError;
+use crate::manifest::limits::{MANIFEST_BYTES_MAX, SCHEMA};
 use crate::rfc3339::{parse_rfc3339, rfc3339};
-use crate::tree::Hash;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
+use linecast_protocol::{hash_from_hex, hex, tree::Hash};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+impl Manifest {
+    /// Reads a manifest. Its signature should have been checked before: this
+    /// is the first thing that looks inside the bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        parse(bytes)
+    }
+
+    /// Writes the manifest as indented JSON: the bytes to sign. Fields outside
+    /// their limits are written as they are, and [`Manifest::parse`] refuses
+    /// them: see [`Manifest::check_limits`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(self)
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     if bytes.len() > MANIFEST_BYTES_MAX {
         return Err(ManifestError::TooLong {
             limit: MANIFEST_BYTES_MAX,
@@ -58,7 +74,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     Ok(manifest)
 }
 
-pub(super) fn to_bytes(manifest: &Manifest) -> Vec<u8> {
+fn to_bytes(manifest: &Manifest) -> Vec<u8> {
     let text = Text {
         schema: SCHEMA,
         name: &manifest.name,

@@ -1,6 +1,8 @@
 //! OpenSSH's own tool agrees with our keys and signatures, in both directions.
-use linecast_protocol::key::{KeyTextError, PublicKey, SigningKey, TrustSet};
-use linecast_protocol::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
+use linecast_protocol::key::SigningKey;
+use linecast_release::lists::TrustSet;
+use linecast_release::openssh::{self, KeyTextError};
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +45,7 @@ fn ssh_keygen_accepts_what_we_sign_and_nothing_else() {
         let message = vec![n; usize::from(n) * 1000];
         let signature = sshsig::sign(&key, MANIFEST_NAMESPACE, &message);
         fs::write(dir.join("m.sig"), &signature).unwrap();
-        let line = format!("me@x {}\n", key.public().to_openssh("comment"));
+        let line = format!("me@x {}\n", openssh::write_public(&key.public(), "comment"));
         fs::write(dir.join("allowed"), line).unwrap();
         let good = ssh_keygen(dir, &verify_args(MANIFEST_NAMESPACE), &message);
         assert!(good.status.success(), "{good:?}");
@@ -69,10 +71,10 @@ fn we_accept_what_ssh_keygen_signs_with_its_keys_and_ours() {
     assert!(made.status.success(), "{made:?}");
     write_private(
         &dir.join("ours"),
-        &SigningKey::from_seed([5; 32]).to_openssh("ours"),
+        &openssh::write_private(&SigningKey::from_seed([5; 32]), "ours"),
     );
     for file in ["theirs", "ours"] {
-        let key = SigningKey::from_openssh(&fs::read(dir.join(file)).unwrap()).unwrap();
+        let key = openssh::read_private(&fs::read(dir.join(file)).unwrap()).unwrap();
         for hash in ["hashalg=sha512", "hashalg=sha256"] {
             let args = [
                 "-q",
@@ -104,10 +106,16 @@ fn key_files_and_fingerprints_are_those_of_ssh_keygen() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let key = SigningKey::from_seed([6; 32]);
-    write_private(&dir.join("ours"), &key.to_openssh("a comment"));
+    write_private(
+        &dir.join("ours"),
+        &openssh::write_private(&key, "a comment"),
+    );
     let derived = ssh_keygen(dir, &["-y", "-f", "ours"], b"");
     let line = String::from_utf8(derived.stdout).unwrap();
-    assert_eq!(line.trim_end(), key.public().to_openssh("a comment"));
+    assert_eq!(
+        line.trim_end(),
+        openssh::write_public(&key.public(), "a comment")
+    );
     fs::write(dir.join("ours.pub"), &line).unwrap();
     let listed = ssh_keygen(dir, &["-l", "-f", "ours.pub"], b"");
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -127,16 +135,16 @@ fn keys_we_cannot_use_are_named() {
         b"",
     );
     ssh_keygen(dir, &["-q", "-t", "ecdsa", "-N", "", "-f", "ecdsa"], b"");
-    let read = |file: &str| SigningKey::from_openssh(&fs::read(dir.join(file)).unwrap());
+    let read = |file: &str| openssh::read_private(&fs::read(dir.join(file)).unwrap());
     let locked = read("locked").unwrap_err();
     assert!(matches!(locked, KeyTextError::Encrypted { .. }), "{locked}");
     let ecdsa = read("ecdsa").unwrap_err();
     assert!(matches!(ecdsa, KeyTextError::Type { .. }), "{ecdsa}");
     let line = fs::read_to_string(dir.join("ecdsa.pub")).unwrap();
-    let line = PublicKey::from_openssh(&line).unwrap_err();
+    let line = openssh::read_public(&line).unwrap_err();
     assert!(matches!(line, KeyTextError::Type { .. }), "{line}");
     let public = fs::read_to_string(dir.join("locked.pub")).unwrap();
-    assert!(PublicKey::from_openssh(&public).is_ok());
+    assert!(openssh::read_public(&public).is_ok());
 }
 
 /// What we accept, ssh-keygen must accept: it is the more lenient one (about
@@ -146,7 +154,7 @@ fn ssh_keygen_refuses_nothing_that_we_accept() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let key = SigningKey::from_seed([4; 32]);
-    let line = format!("me@x {}\n", key.public().to_openssh(""));
+    let line = format!("me@x {}\n", openssh::write_public(&key.public(), ""));
     fs::write(dir.join("allowed"), line).unwrap();
     let armored = sshsig::sign(&key, MANIFEST_NAMESPACE, b"m");
     let (begin, body) = armored.split_at(armored.find('\n').unwrap());

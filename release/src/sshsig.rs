@@ -10,9 +10,9 @@
 //!
 //! Stricter than ssh-keygen where leniency would let bytes vary: the reserved
 //! field must be empty, the base64 canonical, and nothing may follow the end.
-use crate::key::{PublicKey, SigningKey};
 use crate::sshwire::{ArmorError, ED25519, Reader, Truncated, armor, dearmor, put_string};
 use alloc::{string::String, vec::Vec};
+use linecast_protocol::key::{PublicKey, SigningKey};
 use sha2::{Digest, Sha256, Sha512};
 
 /// The namespace of release manifests. A signature made for anything else is
@@ -126,7 +126,7 @@ pub fn sign(key: &SigningKey, namespace: &str, message: &[u8]) -> String {
 }
 
 /// Checks an armored signature of `message` and returns who made it. Whether
-/// that key is trusted is the caller's question: see [`crate::key::TrustSet`].
+/// that key is trusted is the caller's question: see [`crate::lists::TrustSet`].
 pub fn verify(armored: &[u8], namespace: &str, message: &[u8]) -> Result<PublicKey, SshsigError> {
     if armored.len() > SIGNATURE_BYTES_MAX {
         return Err(SshsigError::TooLong {

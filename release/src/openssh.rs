@@ -1,9 +1,9 @@
 //! Keys as OpenSSH writes them: `ssh-ed25519 AAAA… comment` lines, and
 //! unencrypted private key files (PROTOCOL.key of OpenSSH).
-use super::{PublicKey, SigningKey};
 use crate::sshwire::{ArmorError, ED25519, Reader, Truncated, armor, dearmor, put_string};
 use alloc::{string::String, vec::Vec};
 use base64ct::{Base64, Encoding};
+use linecast_protocol::key::{PublicKey, SigningKey};
 
 /// Why text is not a key that linecast can use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,106 +84,99 @@ pub enum KeyTextError {
     },
 }
 
-impl SigningKey {
-    /// The text of a private key file that `ssh-keygen` reads. It is not
-    /// encrypted: whoever writes it to disk makes it readable by its owner only.
-    pub fn to_openssh(&self, comment: &str) -> String {
-        let public = self.public();
-        let mut private = Vec::new();
-        // Two equal numbers, with which OpenSSH notices a wrong passphrase.
-        // Without encryption any number will do.
-        private.extend_from_slice(&public.0[..4]);
-        private.extend_from_slice(&public.0[..4]);
-        put_string(&mut private, ED25519);
-        put_string(&mut private, &public.0);
-        put_string(&mut private, &self.0.to_keypair_bytes());
-        put_string(&mut private, comment.as_bytes());
-        let mut pad = 1;
-        while !private.len().is_multiple_of(PADDING_BLOCK) {
-            private.push(pad);
-            pad += 1;
-        }
-        let mut blob = Vec::from(MAGIC);
-        put_string(&mut blob, b"none");
-        put_string(&mut blob, b"none");
-        put_string(&mut blob, b"");
-        blob.extend_from_slice(&1u32.to_be_bytes());
-        put_string(&mut blob, &public.to_blob());
-        put_string(&mut blob, &private);
-        armor(ARMOR_KIND, &blob)
+/// The text of a private key file that `ssh-keygen` reads. It is not
+/// encrypted: whoever writes it to disk makes it readable by its owner only.
+pub fn write_private(key: &SigningKey, comment: &str) -> String {
+    let public = key.public();
+    let public_bytes = public.as_bytes();
+    let mut private = Vec::new();
+    // Two equal numbers, with which OpenSSH notices a wrong passphrase.
+    // Without encryption any number will do.
+    private.extend_from_slice(&public_bytes[..4]);
+    private.extend_from_slice(&public_bytes[..4]);
+    put_string(&mut private, ED25519);
+    put_string(&mut private, public_bytes);
+    put_string(&mut private, &[key.to_seed(), *public_bytes].concat());
+    put_string(&mut private, comment.as_bytes());
+    let mut pad = 1;
+    while !private.len().is_multiple_of(PADDING_BLOCK) {
+        private.push(pad);
+        pad += 1;
     }
-
-    /// Reads the text of a private key file as `ssh-keygen -t ed25519 -N ''`
-    /// or [`SigningKey::to_openssh`] writes it.
-    pub fn from_openssh(text: &[u8]) -> Result<SigningKey, KeyTextError> {
-        cap(text.len(), PRIVATE_BYTES_MAX)?;
-        let blob = dearmor(ARMOR_KIND, text)?;
-        let mut reader = Reader(&blob);
-        if reader.bytes(MAGIC.len(), "magic")? != MAGIC {
-            return Err(KeyTextError::Magic);
-        }
-        let cipher = reader.string("cipher name")?;
-        let kdf = reader.string("key derivation name")?;
-        let options = reader.string("key derivation options")?;
-        if cipher != b"none" || kdf != b"none" || !options.is_empty() {
-            let cipher = String::from_utf8_lossy(cipher).into_owned();
-            return Err(KeyTextError::Encrypted { cipher });
-        }
-        let count = reader.u32("key count")?;
-        if count != 1 {
-            return Err(KeyTextError::KeyCount { got: count });
-        }
-        let public = PublicKey::from_blob(reader.string("public key")?)?;
-        let private = reader.string("private key")?;
-        at_end(&reader)?;
-        let key = parse_private(private)?;
-        if key.public() != public {
-            return Err(KeyTextError::Halves);
-        }
-        Ok(key)
-    }
+    let mut blob = Vec::from(MAGIC);
+    put_string(&mut blob, b"none");
+    put_string(&mut blob, b"none");
+    put_string(&mut blob, b"");
+    blob.extend_from_slice(&1u32.to_be_bytes());
+    put_string(&mut blob, &public.to_blob());
+    put_string(&mut blob, &private);
+    armor(ARMOR_KIND, &blob)
 }
 
-impl PublicKey {
-    /// The line of a `.pub` file, without its newline.
-    pub fn to_openssh(&self, comment: &str) -> String {
-        let blob = Base64::encode_string(&self.to_blob());
-        let line = alloc::format!("ssh-ed25519 {blob} {comment}");
-        String::from(line.trim_end())
+/// Reads the text of a private key file as `ssh-keygen -t ed25519 -N ''` or
+/// [`write_private`] writes it.
+pub fn read_private(text: &[u8]) -> Result<SigningKey, KeyTextError> {
+    cap(text.len(), PRIVATE_BYTES_MAX)?;
+    let blob = dearmor(ARMOR_KIND, text)?;
+    let mut reader = Reader(&blob);
+    if reader.bytes(MAGIC.len(), "magic")? != MAGIC {
+        return Err(KeyTextError::Magic);
     }
+    let cipher = reader.string("cipher name")?;
+    let kdf = reader.string("key derivation name")?;
+    let options = reader.string("key derivation options")?;
+    if cipher != b"none" || kdf != b"none" || !options.is_empty() {
+        let cipher = String::from_utf8_lossy(cipher).into_owned();
+        return Err(KeyTextError::Encrypted { cipher });
+    }
+    let count = reader.u32("key count")?;
+    if count != 1 {
+        return Err(KeyTextError::KeyCount { got: count });
+    }
+    let public = read_blob(reader.string("public key")?)?;
+    let private = reader.string("private key")?;
+    at_end(&reader)?;
+    let key = parse_private(private)?;
+    if key.public() != public {
+        return Err(KeyTextError::Halves);
+    }
+    Ok(key)
+}
 
-    /// Reads one `ssh-ed25519 AAAA… comment` line; the comment may be missing.
-    pub fn from_openssh(line: &str) -> Result<PublicKey, KeyTextError> {
-        PublicKey::parse_line(line).map(|(key, _)| key)
-    }
+/// The line of a `.pub` file, without its newline.
+pub fn write_public(key: &PublicKey, comment: &str) -> String {
+    let blob = Base64::encode_string(&key.to_blob());
+    let line = alloc::format!("ssh-ed25519 {blob} {comment}");
+    String::from(line.trim_end())
+}
 
-    /// As [`PublicKey::from_openssh`], with the comment.
-    pub fn parse_line(line: &str) -> Result<(PublicKey, &str), KeyTextError> {
-        cap(line.len(), LINE_BYTES_MAX)?;
-        let line = line.trim();
-        let (kind, rest) = word(line);
-        if kind.as_bytes() != ED25519 {
-            return Err(KeyTextError::Type { got: kind.into() });
-        }
-        let (base64, comment) = word(rest);
-        if base64.is_empty() {
-            return Err(KeyTextError::NoBlob);
-        }
-        let blob = Base64::decode_vec(base64).map_err(|_| KeyTextError::Base64)?;
-        Ok((PublicKey::from_blob(&blob)?, comment))
+/// Reads one `ssh-ed25519 AAAA… comment` line: the key and its comment, which
+/// is empty if there is none.
+pub fn read_public(line: &str) -> Result<(PublicKey, &str), KeyTextError> {
+    cap(line.len(), LINE_BYTES_MAX)?;
+    let line = line.trim();
+    let (kind, rest) = word(line);
+    if kind.as_bytes() != ED25519 {
+        return Err(KeyTextError::Type { got: kind.into() });
     }
+    let (base64, comment) = word(rest);
+    if base64.is_empty() {
+        return Err(KeyTextError::NoBlob);
+    }
+    let blob = Base64::decode_vec(base64).map_err(|_| KeyTextError::Base64)?;
+    Ok((read_blob(&blob)?, comment))
+}
 
-    fn from_blob(blob: &[u8]) -> Result<PublicKey, KeyTextError> {
-        let mut reader = Reader(blob);
-        expect_ed25519(&mut reader)?;
-        let key = read_public(&mut reader)?;
-        at_end(&reader)?;
-        Ok(key)
-    }
+fn read_blob(blob: &[u8]) -> Result<PublicKey, KeyTextError> {
+    let mut reader = Reader(blob);
+    expect_ed25519(&mut reader)?;
+    let key = read_point(&mut reader)?;
+    at_end(&reader)?;
+    Ok(key)
 }
 
 /// Splits the first word off, as OpenSSH's own files separate: blanks and tabs.
-pub(super) fn word(text: &str) -> (&str, &str) {
+pub(crate) fn word(text: &str) -> (&str, &str) {
     match text.split_once([' ', '\t']) {
         Some((word, rest)) => (word, rest.trim_start_matches([' ', '\t'])),
         None => (text, ""),
@@ -196,7 +189,7 @@ fn parse_private(section: &[u8]) -> Result<SigningKey, KeyTextError> {
         return Err(KeyTextError::Check);
     }
     expect_ed25519(&mut reader)?;
-    let public = read_public(&mut reader)?;
+    let public = read_point(&mut reader)?;
     let pair = reader.string("private key")?;
     let Ok(pair) = <&[u8; 64]>::try_from(pair) else {
         let got = pair.len();
@@ -210,7 +203,7 @@ fn parse_private(section: &[u8]) -> Result<SigningKey, KeyTextError> {
     let (seed, second) = pair.split_at(32);
     let seed = seed.try_into().expect("split at 32");
     let key = SigningKey::from_seed(seed);
-    if key.public() != public || second != public.0 {
+    if key.public() != public || second != public.as_bytes() {
         return Err(KeyTextError::Halves);
     }
     Ok(key)
@@ -225,7 +218,7 @@ fn expect_ed25519(reader: &mut Reader<'_>) -> Result<(), KeyTextError> {
     Ok(())
 }
 
-fn read_public(reader: &mut Reader<'_>) -> Result<PublicKey, KeyTextError> {
+fn read_point(reader: &mut Reader<'_>) -> Result<PublicKey, KeyTextError> {
     let bytes = reader.string("public key bytes")?;
     let Ok(bytes) = bytes.try_into() else {
         let got = bytes.len();
@@ -262,3 +255,6 @@ const PADDING_BLOCK: usize = 8;
 /// RSA file is refused for its type, not for its length.
 const PRIVATE_BYTES_MAX: usize = 16 * 1024;
 const LINE_BYTES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

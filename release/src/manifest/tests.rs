@@ -1,5 +1,10 @@
 use super::*;
-use alloc::{format, string::ToString, vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 
 fn full() -> Manifest {
     Manifest {

@@ -1,0 +1,141 @@
+use super::*;
+use crate::openssh::write_public;
+use alloc::{format, string::ToString};
+use linecast_protocol::key::SigningKey;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_seed([n; 32])
+}
+
+#[test]
+fn trust_files_may_mix_both_forms() {
+    let line = |n: u8, comment| write_public(&key(n).public(), comment);
+    let text = format!(
+        "# releases\n\n{}\n{}\r\nalice@x {}\nbob,carol namespaces=\"git,linecast-*\" {}\n\
+         dave namespaces=\"git\" {}\n\"eve x\" NAMESPACES=\"*\" {}\n",
+        line(1, "release key"),
+        line(2, ""),
+        line(3, ""),
+        line(4, "ignored"),
+        line(5, ""),
+        line(6, ""),
+    );
+    let trust = TrustSet::parse(&text).unwrap();
+    let name = |n| trust.contains(&key(n).public()).map(ToString::to_string);
+    assert_eq!(name(1).as_deref(), Some("release key"));
+    assert_eq!(name(2), Some(key(2).public().fingerprint()));
+    assert_eq!(name(3).as_deref(), Some("alice@x"));
+    assert_eq!(name(4).as_deref(), Some("bob,carol"));
+    assert_eq!(name(5), None, "signs other things only");
+    assert_eq!(name(6).as_deref(), Some("eve x"));
+    assert_eq!(name(7), None);
+    assert_eq!(trust.iter().count(), 5);
+}
+
+#[test]
+fn trust_files_that_would_mislead_are_refused() {
+    let line = write_public(&key(1).public(), "c");
+    let cases = [
+        (String::new(), ListError::Empty),
+        ("# nothing\n".into(), ListError::Empty),
+        (format!("a namespaces=\"git\" {line}"), ListError::Empty),
+        (
+            format!("a cert-authority {line}"),
+            option(1, "cert-authority"),
+        ),
+        (
+            format!("\na valid-after=\"20300101\" {line}"),
+            option(2, "valid-after"),
+        ),
+        (
+            format!("a namespaces=\"!x,*\" {line}"),
+            option(1, "namespaces with '!'"),
+        ),
+        (
+            format!("a namespaces=\"*\",namespaces=\"*\" {line}"),
+            option(1, "namespaces"),
+        ),
+        ("alice".into(), ListError::NoKey { line: 1 }),
+        (
+            "alice namespaces=\"*\"".into(),
+            ListError::NoKey { line: 1 },
+        ),
+        ("\"alice".into(), ListError::Quote { line: 1 }),
+        (
+            "ssh-rsa AAAA me".into(),
+            ListError::Key {
+                line: 1,
+                error: KeyTextError::Type {
+                    got: "ssh-rsa".into(),
+                },
+            },
+        ),
+    ];
+    for (text, error) in cases {
+        assert_eq!(TrustSet::parse(&text), Err(error), "{text}");
+    }
+    let many: String = (0..=TRUST_MAX as u64)
+        .map(|n| numbered_key(n) + "\n")
+        .collect();
+    assert_eq!(
+        TrustSet::parse(&many),
+        Err(ListError::TooMany { limit: TRUST_MAX })
+    );
+}
+
+fn option(line: usize, option: &str) -> ListError {
+    ListError::Option {
+        line,
+        option: option.into(),
+    }
+}
+
+fn numbered_key(n: u64) -> String {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&n.to_le_bytes());
+    write_public(&SigningKey::from_seed(seed).public(), "")
+}
+
+#[test]
+fn rosters_hold_each_name_and_key_once() {
+    let line = |n: u8| write_public(&key(n).public(), "");
+    let roster = Roster::parse(&format!("# line 1\nd1 {}\n\n  d2 {} x\n", line(1), line(2)));
+    let roster = roster.unwrap();
+    assert_eq!(roster.entries()[1], ("d2".to_string(), key(2).public()));
+    assert_eq!(roster.name_of(&key(1).public()), Some("d1"));
+    assert_eq!(roster.name_of(&key(3).public()), None);
+    assert_eq!(
+        Roster::parse(&format!("d1 {}\n\nd1 {}", line(1), line(2))),
+        Err(ListError::DuplicateName {
+            line: 3,
+            first: 1,
+            name: "d1".into()
+        })
+    );
+    assert_eq!(
+        Roster::parse(&format!("d1 {}\n\nd2 {}", line(1), line(1))),
+        Err(ListError::DuplicateKey {
+            line: 3,
+            first: 1,
+            name: "d2".into()
+        })
+    );
+    assert_eq!(Roster::parse("d1"), Err(ListError::NoKey { line: 1 }));
+    assert_eq!(Roster::parse(""), Err(ListError::Empty));
+    let long = format!("{} {}", "n".repeat(129), line(1));
+    assert_eq!(
+        Roster::parse(&long),
+        Err(ListError::Name {
+            line: 1,
+            limit: 128
+        })
+    );
+    let control = format!("a\u{1b}b {}", line(1));
+    assert_eq!(
+        Roster::parse(&control),
+        Err(ListError::Name {
+            line: 1,
+            limit: 128
+        })
+    );
+}
