@@ -1,7 +1,8 @@
 //! The root of our tree is what the `b3sum` tool prints. The tool may be
 //! missing, so this test is run on request:
 //! `cargo test -p linecast-protocol --test b3sum -- --ignored`.
-use linecast_protocol::{hex, tree};
+use linecast_protocol::hex;
+use linecast_protocol::object::tree;
 use std::process::Command;
 
 #[test]
