@@ -1,6 +1,6 @@
 use super::*;
 use crate::random::Random;
-use crate::send::grtt::GrttEstimate;
+use crate::sender::GrttEstimate;
 
 const PACKET_BITS: u64 = 1_490 * 8;
 const FLOOR: u64 = RateControl::FLOOR_BPS;
