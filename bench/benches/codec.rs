@@ -59,6 +59,7 @@ fn nack(criterion: &mut Criterion) {
         server_id: 0x0a4d_0001,
         instance_id: 0xbeef,
         grtt_response: Timestamp { sec: 1, usec: 2 },
+        auth: None,
         cc: None,
         requests: Requests::parse(&requests).unwrap(),
     };

@@ -58,7 +58,7 @@ impl Progress {
     }
 
     fn describe(&mut self, sender: &Sender, totals: &Totals) -> String {
-        let members = sender.roster().members();
+        let members = sender.membership().members();
         let count = |test: fn(&Member) -> bool| members.iter().filter(|m| test(m)).count();
         let complete = count(|m| m.state == MemberState::Complete);
         let best = members.iter().map(|m| m.leaves_verified).max().unwrap_or(0);

@@ -121,7 +121,7 @@ pub(crate) fn report(facts: Facts) -> PushReport {
         session.io_fallback.clone_from(&lane.fallback);
     }
     let data_started = sender.data_started().unwrap_or(ended.at);
-    let members = sender.roster().members();
+    let members = sender.membership().members();
     let (outcome, reason) = judge(sender, expected, image_error);
     PushReport {
         schema: SCHEMA,
@@ -292,7 +292,7 @@ fn judge(
     expected: Option<usize>,
     image_error: Option<String>,
 ) -> (&'static str, String) {
-    let members = sender.roster().members();
+    let members = sender.membership().members();
     // With a roster, only those on it are expected.
     let roster = members.iter().any(|m| m.enrolled);
     let expected_members = || members.iter().filter(|m| m.enrolled || !roster);

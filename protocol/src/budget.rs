@@ -1,4 +1,4 @@
-//! A token bucket for what strangers may make the sender do.
+//! A token bucket for what others may make a machine do.
 
 use crate::time::Time;
 
@@ -25,12 +25,17 @@ impl Budget {
 
     /// Takes one token; false if there is none.
     pub(crate) fn take(&mut self, now: Time) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// Takes so many tokens; none, and false, if there are fewer.
+    pub(crate) fn take_many(&mut self, now: Time, tokens: u64) -> bool {
         let earned = now.since(self.refilled).as_nanos() as u64 / self.ns_each;
         if earned > 0 {
             self.credit = self.credit.saturating_add(earned).min(self.burst);
             self.refilled = now;
         }
-        let Some(left) = self.credit.checked_sub(1) else {
+        let Some(left) = self.credit.checked_sub(tokens) else {
             return false;
         };
         self.credit = left;

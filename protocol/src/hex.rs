@@ -13,15 +13,20 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Reads exactly 64 lower-case digits. Upper case is refused so that one hash
 /// has one spelling and text comparison of manifests means something.
 pub fn hash_from_hex(text: &str) -> Option<[u8; 32]> {
+    bytes_from_hex(text)
+}
+
+/// The same for any number of bytes, two lower-case digits each.
+pub fn bytes_from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
-    if text.len() != 64 {
+    if text.len() != 2 * N {
         return None;
     }
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
-    Some(hash)
+    Some(bytes)
 }
 
 fn nibble(digit: u8) -> Option<u8> {

@@ -57,6 +57,16 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    /// The secret that this key and `other` share (X25519, RFC 7748 §6.1, over the
+    /// Montgomery form of both): `other`'s owner computes the same from its own.
+    pub fn shared(&self, other: &PublicKey) -> [u8; 32] {
+        // A public key is a point of the curve by construction.
+        let point = VerifyingKey::from_bytes(&other.0).map(|key| key.to_montgomery());
+        point.map_or([0; 32], |point| (point * self.0.to_scalar()).to_bytes())
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey(of {})", self.public())

@@ -14,9 +14,10 @@ extern crate alloc;
 mod budget;
 mod hex;
 
-pub use hex::{hash_from_hex, hex};
+pub use hex::{bytes_from_hex, hash_from_hex, hex};
 
 pub mod backoff;
+pub mod fact;
 pub mod key;
 pub mod limits;
 pub mod message;
@@ -26,7 +27,9 @@ pub mod pacer;
 pub mod queue;
 pub mod random;
 pub mod receiver;
+pub mod seal;
 pub mod sender;
 pub mod text;
 pub mod time;
+pub mod timer;
 pub mod wire;

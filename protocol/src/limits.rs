@@ -53,8 +53,22 @@ pub const PARITY_MAX: u16 = 2_048;
 /// Repairs are at most this part of the packets while first transmissions last:
 /// one repair for three others.
 pub const REPAIR_SHARE: u32 = 4;
-/// Leaf ranges that one registration lists as missing.
-pub const MISSING_RANGES_MAX: usize = 40;
+/// Bytes of the map of one page of leaves: with its head, what fits one message.
+pub const PAGE_BYTES: usize = 1_024;
+/// Leaves of one page: 512 MiB of the image.
+pub const PAGE_LEAVES: u64 = PAGE_BYTES as u64 * 8;
+/// Ranges of one NACK that are looked at: what fits one message.
+pub const SPANS_MAX: usize = MESSAGE_BYTES_MAX / 28 + 1;
+/// Installations of one key that are served: clones of one disk.
+pub const CLONES_MAX: usize = 16;
+/// Lives of one installation that wait for a proof: a replayed registration may
+/// come beside the true one.
+pub const PENDING_LIVES_MAX: usize = 3;
+/// Receivers that no roster names and that have proven nothing yet, from one
+/// address; and all that no roster names.
+pub const UNPROVEN_PER_ADDRESS_MAX: u32 = 64;
+/// See [`UNPROVEN_PER_ADDRESS_MAX`].
+pub const UNENROLLED_PER_ADDRESS_MAX: u32 = 1_024;
 /// Bytes of the reason that a receiver gives for a failure.
 pub const ERROR_BYTES_MAX: usize = 512;
 /// Bytes of a receiver's name.

@@ -291,9 +291,20 @@ fn unhex(text: &str, out: &mut [u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::hex;
+    use crate::key::SigningKey;
+
+    /// The shape of a session whose key has the seed of nines.
+    pub(crate) fn shape(size: u64) -> SessionShape {
+        let key = SigningKey::from_seed([9; 32]).public();
+        let descriptor = Descriptor {
+            session_key: hex(key.as_bytes()),
+            ..descriptor()
+        };
+        SessionShape::new(&descriptor, size, [4; 32]).unwrap()
+    }
 
     fn descriptor() -> Descriptor {
         Descriptor {

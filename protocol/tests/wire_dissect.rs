@@ -171,6 +171,7 @@ fn emitted() -> Vec<Vec<u8>> {
             server_id: SENDER_ID,
             instance_id: INSTANCE,
             grtt_response,
+            auth: None,
             cc,
             requests,
         }));
@@ -189,6 +190,7 @@ fn emitted() -> Vec<Vec<u8>> {
             ack_type,
             ack_id: 5,
             grtt_response,
+            auth: None,
             cc: None,
             payload,
         }));

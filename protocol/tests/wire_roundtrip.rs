@@ -2,9 +2,9 @@
 //! whatsoever make the parser panic.
 
 use linecast_protocol::wire::{
-    Ack, CcFeedback, CcList, CcNode, Command, CommandBody, DATA_HEADER_BYTES, DataHeader, Form,
-    Fti, Info, Item, Level, Message, Nack, NodeList, Patch, PayloadId, Report, RequestBuilder,
-    Requests, SenderWord, Timestamp, ToiList, WireError, patch_data,
+    AUTH_TAG_BYTES, Ack, Auth, CcFeedback, CcList, CcNode, Command, CommandBody, DATA_HEADER_BYTES,
+    DataHeader, Form, Fti, Info, Item, Level, Message, Nack, NodeList, Patch, PayloadId, Report,
+    RequestBuilder, Requests, SenderWord, Timestamp, ToiList, WireError, patch_data,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -37,6 +37,10 @@ fn fti() -> impl Strategy<Value = Fti> {
         max_block_len: c,
         num_parity: d,
     })
+}
+
+fn auth() -> impl Strategy<Value = Auth> {
+    (0..1u64 << 40, any::<[u8; AUTH_TAG_BYTES]>()).prop_map(|(count, tag)| Auth { count, tag })
 }
 
 fn cc_feedback() -> impl Strategy<Value = CcFeedback> {
@@ -158,15 +162,15 @@ proptest! {
     #[test]
     fn feedback_survives(
         sequence: u16, source_id: u32, server_id: u32, instance_id: u16, grtt_response in timestamp(),
-        cc in option::of(cc_feedback()), requests in requests(), ack_type: u8, ack_id: u8,
+        auth in option::of(auth()), cc in option::of(cc_feedback()), requests in requests(), ack_type: u8, ack_id: u8,
         payload in vec(any::<u8>(), 0..50),
     ) {
         let requests = Requests::parse(&requests).unwrap();
         assert_round_trip(Message::Nack(Nack {
-            sequence, source_id, server_id, instance_id, grtt_response, cc, requests,
+            sequence, source_id, server_id, instance_id, grtt_response, auth, cc, requests,
         }));
         assert_round_trip(Message::Ack(Ack {
-            sequence, source_id, server_id, instance_id, ack_type, ack_id, grtt_response, cc,
+            sequence, source_id, server_id, instance_id, ack_type, ack_id, grtt_response, auth, cc,
             payload: &payload,
         }));
         assert_round_trip(Message::Report(Report { sequence, source_id, payload: &payload }));
@@ -220,7 +224,7 @@ proptest! {
         let requests = Requests::parse(&requests).unwrap();
         Message::Nack(Nack {
             sequence: 0, source_id: 1, server_id: 2, instance_id: 3,
-            grtt_response: Timestamp::default(), cc: Some(CcFeedback::default()), requests,
+            grtt_response: Timestamp::default(), auth: None, cc: Some(CcFeedback::default()), requests,
         })
         .emit(&mut bytes);
         let at = at.index(bytes.len());

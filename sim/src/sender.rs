@@ -163,14 +163,14 @@ impl SenderNode {
 
     /// Whether the newest session has heard of this receiver.
     pub(crate) fn knows(&self, key: &PublicKey) -> bool {
-        let members = self.machine.iter().flat_map(|m| m.roster().members());
+        let members = self.machine.iter().flat_map(|m| m.membership().members());
         members.into_iter().any(|member| member.key == *key)
     }
 
     /// Whether the newest session waits for this receiver no longer, although
     /// it has not heard that it is done.
     pub(crate) fn gave_up(&self, key: &PublicKey) -> bool {
-        let mut members = self.machine.iter().flat_map(|m| m.roster().members());
+        let mut members = self.machine.iter().flat_map(|m| m.membership().members());
         members.any(|member| member.key == *key && member.state == MemberState::Stalled)
     }
 
@@ -178,7 +178,7 @@ impl SenderNode {
     pub(crate) fn has_all(&self) -> bool {
         self.machine
             .as_ref()
-            .is_some_and(|m| m.roster().heard() >= self.expected)
+            .is_some_and(|m| m.membership().heard() >= self.expected)
     }
 
     /// When something happens next.

@@ -14,14 +14,15 @@ mod hear;
 mod tell;
 
 pub use crate::object::{BlockPhase, Blocks, Held, Leaves, Need};
-pub use ask::{Group, Objects, Requests};
-pub use follow::{Event, Refusal, Session, SessionConfig, Verdict};
+pub use ask::{Objects, Requests};
+pub use follow::{Event, Rejection, Session, SessionConfig, Verdict};
 pub use hear::{OfferKey, Offers};
 pub use tell::report_packets;
 
 use ask::Solicitation;
+use tell::Refusals;
 
-use crate::message::Figures;
+use crate::message::{Cause, Figures, PROFILE, Refusal};
 use crate::offer::{SESSION_TOI, SessionShape};
 use crate::queue::Queue;
 use crate::time::{Duration, Time};
@@ -33,6 +34,9 @@ use core::net::SocketAddr;
 /// take its place.
 pub const SILENCE_BEFORE_SWITCH: Duration = Duration::from_secs(1);
 
+/// How long it may send nothing that is new.
+pub const FRUITLESS_BEFORE_SWITCH: Duration = Duration::from_secs(5);
+
 /// A receiver: the sessions on offer, and the one that it follows.
 #[derive(Debug)]
 pub struct Receiver {
@@ -40,6 +44,7 @@ pub struct Receiver {
     offers: Offers,
     session: Option<Session>,
     solicitation: Solicitation,
+    refusals: Refusals,
     /// Packets of sessions other than the one followed.
     pub other_sessions: u64,
 }
@@ -50,6 +55,7 @@ impl Receiver {
         Receiver {
             solicitation: Solicitation::new(config.seed),
             config,
+            refusals: Refusals::default(),
             offers: Offers::default(),
             session: None,
             other_sessions: 0,
@@ -66,10 +72,14 @@ impl Receiver {
         self.session.as_mut()
     }
 
+    /// Whether another session may take the place of the one that is followed: its
+    /// sender is silent, or talks without sending anything.
     fn may_switch(&self, now: Time) -> bool {
-        self.session
-            .as_ref()
-            .is_none_or(|s| s.is_over() || s.silent_for(now) >= SILENCE_BEFORE_SWITCH)
+        self.session.as_ref().is_none_or(|session| {
+            session.is_over()
+                || session.silent_for(now) >= SILENCE_BEFORE_SWITCH
+                || session.fruitless_for(now) >= FRUITLESS_BEFORE_SWITCH
+        })
     }
 
     /// Takes the header of a DATA packet with `payload` bytes of symbol.
@@ -90,15 +100,15 @@ impl Receiver {
         if header.toi != SESSION_TOI {
             if self.session.is_some() {
                 self.other_sessions += 1;
-                return Verdict::Refused(Refusal::OtherSession);
+                return Verdict::Refused(Rejection::OtherSession);
             }
             self.solicitation
                 .heard(now, OfferKey { sender, from }, header.sender);
-            return Verdict::Refused(Refusal::NoSession);
+            return Verdict::Refused(Rejection::NoSession);
         }
         if !self.may_switch(now) {
             self.other_sessions += 1;
-            return Verdict::Refused(Refusal::OtherSession);
+            return Verdict::Refused(Rejection::OtherSession);
         }
         self.offers.handle_data(now, from, header, payload)
     }
@@ -136,9 +146,53 @@ impl Receiver {
         self.offers.restored(offer)
     }
 
-    /// The manifest of `offer` was refused: its packets are dropped for a while.
-    pub fn refuse(&mut self, offer: OfferKey) {
+    /// The session object of `offer` was refused: its packets are dropped for a
+    /// while, and its sender is told why. `session`: its id, if it could be read.
+    pub fn refuse(
+        &mut self,
+        now: Time,
+        offer: OfferKey,
+        session: Option<[u8; 16]>,
+        cause: Cause,
+        detail: &str,
+    ) {
         self.offers.refuse(offer);
+        let refusal = Refusal {
+            session: session.unwrap_or_default(),
+            ..self.refusal(cause, detail)
+        };
+        let config = &self.config;
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
+    }
+
+    /// This receiver leaves the session that it follows, without its image: its
+    /// sender is told why. Send what [`Receiver::poll_transmit`] gives before going.
+    pub fn quit(&mut self, now: Time, cause: Cause, detail: &str) {
+        let Some(session) = self.session.as_ref().filter(|session| !session.is_over()) else {
+            return;
+        };
+        let offer = OfferKey {
+            sender: session.sender(),
+            from: session.sender_address(),
+        };
+        let refusal = Refusal {
+            session: session.shape().session,
+            ..self.refusal(cause, detail)
+        };
+        let config = &self.config;
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
+    }
+
+    fn refusal(&self, cause: Cause, detail: &str) -> Refusal {
+        Refusal {
+            profile: PROFILE,
+            cause,
+            session: [0; 16],
+            installation: self.config.installation,
+            life: self.config.life,
+            name: self.config.name.clone(),
+            detail: detail.into(),
+        }
     }
 
     /// The manifest of `offer` is verified and its staging reserved: follow
@@ -180,6 +234,9 @@ impl Receiver {
 
     /// Puts the next message to send into `out` and gives its destination.
     pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        if let Some(to) = self.refusals.poll(now, out) {
+            return Some(to);
+        }
         match &mut self.session {
             Some(session) => session.poll_transmit(now, out),
             None => self.solicitation.poll(now, self.config.node, out),
@@ -188,10 +245,11 @@ impl Receiver {
 
     /// When to call [`Receiver::poll_transmit`] again at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
-        match &self.session {
+        let due = match &self.session {
             Some(session) => session.poll_timeout(),
             None => self.solicitation.poll_timeout(),
-        }
+        };
+        due.into_iter().chain(self.refusals.poll_timeout()).min()
     }
 
     /// The queues, and what they may hold.
@@ -203,7 +261,15 @@ impl Receiver {
     /// receiver only tells the sender so.
     pub fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
         if let Some(session) = &mut self.session {
-            session.finish(now, figures, error);
+            session.finish(now, false, figures, error);
+        }
+    }
+
+    /// The image was in place before this session: the receiver only tells the
+    /// sender that it has it.
+    pub fn finish_had(&mut self, now: Time, figures: Figures) {
+        if let Some(session) = &mut self.session {
+            session.finish(now, true, figures, None);
         }
     }
 }

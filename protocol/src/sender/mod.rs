@@ -7,21 +7,24 @@
 //! [`Sender::poll_transmit`] until they are empty, and [`Sender::control`] for
 //! the lanes.
 
-mod feedback;
+mod hear;
 mod membership;
 mod pace;
 mod speak;
+mod take;
 mod transfer;
 
-pub use membership::{Member, MemberState, Roster};
+pub use membership::{Member, MemberState, Membership};
 pub use pace::{Class, GrttEstimate, OnSlow, RateControl, RepairShare};
 pub use transfer::{GroupLoss, Ledger, LossEstimate, RepairOrder};
 
 use crate::budget::Budget;
+use crate::fact::UnheardCounts;
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::COMMANDS_MAX;
 use crate::message::EndReason;
-use crate::offer::{IMAGE_TOI, SessionShape};
+use crate::object::tree::LEAF_BYTES;
+use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use crate::queue::Queue;
 use crate::time::{Duration, Time};
 use crate::wire::SenderWord;
@@ -30,20 +33,22 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
+use hear::Hearing;
 use pace::{Stragglers, Window};
 use speak::{END_REPEATS, packet_bits};
-use transfer::PooledLoss;
+use transfer::{FLUSH_ANYWAY, Lacking, PooledLoss};
 
 const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
 /// The first symbol waits no longer than this for a measured round trip.
 const MEASURE_MAX: Duration = Duration::from_millis(100);
 const FLUSH_MIN: Duration = Duration::from_millis(5);
-/// Announcements a second that late receivers may ask for.
-const SOLICITED_PER_S: u64 = 50;
 /// Everybody's loss is looked at this often: there may be thousands.
 const LOSS_EVERY: Duration = Duration::from_millis(1);
-/// Signatures checked in a second, whoever sends them.
-const VERIFY_RATE_PER_S: u64 = 5_000;
+/// What a receiver may ask for at once, and in a second: so many times every block
+/// of the session, and some more where there are few.
+const ASKED_AT_ONCE: u64 = 4;
+const ASKED_PER_S: u64 = 8;
+const ASKED_MORE: u64 = 4_096;
 
 /// What a push decides before it starts.
 #[derive(Debug, Clone)]
@@ -150,8 +155,21 @@ pub struct Feedback {
     pub acks_heard: u64,
     /// Bytes of feedback.
     pub bytes_heard: u64,
-    /// Datagrams that were not feedback of this session.
+    /// Datagrams that were not feedback of this session, or no facts.
     pub refused: u64,
+    /// The same by cause.
+    pub unheard: UnheardCounts,
+}
+
+fn blocks_budget(shape: &SessionShape) -> Budget {
+    let blocks = [LEAVES_TOI, IMAGE_TOI].map(|toi| shape.layout(toi));
+    let blocks: u64 = blocks
+        .iter()
+        .flatten()
+        .map(|layout| u64::from(layout.blocks()))
+        .sum();
+    let per_s = blocks * ASKED_PER_S + ASKED_MORE;
+    Budget::new(per_s, blocks * ASKED_AT_ONCE + ASKED_MORE)
 }
 
 /// A block whose first transmission has left not long ago.
@@ -174,7 +192,9 @@ pub struct Sender {
     checked: Time,
     phase: Phase,
     ending: Ending,
-    roster: Roster,
+    hearing: Hearing,
+    membership: Membership,
+    lacking: Lacking,
     ledger: Ledger,
     grtt: GrttEstimate,
     rate: RateControl,
@@ -193,8 +213,6 @@ pub struct Sender {
     window: Window,
     stragglers: Stragglers,
     feedback: Feedback,
-    verify: Budget,
-    solicited: Budget,
     orders: VecDeque<Order>,
     outbox: VecDeque<Vec<u8>>,
     sequence: u16,
@@ -210,6 +228,7 @@ pub struct Sender {
     flush_at: Time,
     flush_every: Duration,
     flush_cursor: usize,
+    flushed: Time,
     end_at: Time,
     end_left: u8,
 }
@@ -222,7 +241,16 @@ impl Sender {
             checked: now,
             phase: Phase::Announcing,
             ending: Ending::Finished,
-            roster: Roster::expecting(config.roster.iter().cloned()),
+            hearing: Hearing::new(
+                (config.source_id, config.instance_id),
+                &config.shape,
+                config.session_key.clone(),
+            ),
+            membership: Membership::expecting(
+                config.roster.iter().cloned(),
+                blocks_budget(&config.shape),
+            ),
+            lacking: Lacking::new(config.shape.image.size().div_ceil(LEAF_BYTES)),
             ledger: Ledger::new(&config.shape),
             grtt: GrttEstimate::default(),
             rate: config.rate.clone(),
@@ -236,8 +264,6 @@ impl Sender {
             window: Window::new(config.shape.lanes, config.shape.window_packets),
             stragglers: Stragglers::new(config.rate.floor(), packet_bits(&config.shape)),
             feedback: Feedback::default(),
-            verify: Budget::new(VERIFY_RATE_PER_S, VERIFY_RATE_PER_S),
-            solicited: Budget::new(SOLICITED_PER_S, 2),
             orders: VecDeque::new(),
             outbox: VecDeque::new(),
             sequence: 0,
@@ -253,6 +279,7 @@ impl Sender {
             flush_at: now,
             flush_every: FLUSH_MIN,
             flush_cursor: 0,
+            flushed: now,
             end_at: Time::NEVER,
             end_left: END_REPEATS,
             config,
@@ -275,8 +302,8 @@ impl Sender {
     }
 
     /// The receivers.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// Feedback counters.
@@ -383,7 +410,10 @@ impl Sender {
     }
 
     fn target(&self) -> Option<SocketAddr> {
-        self.roster.members().get(self.roster.alone()?)?.address
+        self.membership
+            .members()
+            .get(self.membership.alone()?)?
+            .address
     }
 
     /// Looks at everybody's loss again, where there is something new.
@@ -392,14 +422,13 @@ impl Sender {
             return;
         }
         (self.loss_due, self.loss_at) = (false, now + LOSS_EVERY);
-        let open = self.roster.members().iter().filter(|m| m.is_open());
-        let losses = open.map(|m| &m.loss);
+        let losses = self.membership.weighing().map(|m| &m.loss);
         self.loss = self.pooled.of_group(self.group_size(), losses);
     }
 
     /// The packet that `lane` must not go beyond, in packets since its start.
     pub fn lane_limit(&self, now: Time, lane: usize) -> u64 {
-        self.window.limit(now, lane, &self.roster)
+        self.window.limit(now, lane, &self.membership)
     }
 
     /// The queues, and what they may hold.
@@ -432,17 +461,22 @@ impl Sender {
         let phase = match self.phase {
             Phase::Announcing => {
                 // What is past was looked at and was not enough.
-                let heard = self.roster.heard() > 0;
+                let heard = self.membership.heard() > 0;
                 let coming = |at: Time| (heard && at > self.checked).then_some(at);
                 let measured = self.newest_registration + MEASURE_MAX;
+                let settled = coming(settle).into_iter().chain(coming(measured));
                 [
                     Some(start),
-                    coming(settle).into_iter().chain(coming(measured)).min(),
+                    settled.chain(self.lacking.poll_timeout()).min(),
                 ]
             }
             Phase::Sending => [self.ledger.poll_timeout(), None],
             Phase::Flushing => {
-                let flush = self.ledger.is_idle().then_some(self.flush_at);
+                let anyway = (self.flushed + FLUSH_ANYWAY).max(self.flush_at);
+                let flush = match self.ledger.is_idle() {
+                    true => Some(self.flush_at),
+                    false => Some(anyway),
+                };
                 [self.ledger.poll_timeout(), flush]
             }
             Phase::Ending => [Some(self.end_at), None],

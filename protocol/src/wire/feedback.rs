@@ -9,7 +9,7 @@ use super::field::{
 };
 use super::request::{Item, item_parse};
 use super::sender::{Common, emit_common};
-use super::{CcFeedback, Requests, WireError};
+use super::{Auth, CcFeedback, Requests, WireError};
 
 /// `ack_type` that carries congestion feedback.
 pub const ACK_CC: u8 = 1;
@@ -70,6 +70,8 @@ pub struct Nack<'a> {
     /// For the sender to measure the round trip; zero if there is nothing to
     /// answer.
     pub grtt_response: Timestamp,
+    /// Which device says it, if it is proven.
+    pub auth: Option<Auth>,
     /// Congestion feedback, if any.
     pub cc: Option<CcFeedback>,
     /// What is asked for.
@@ -77,7 +79,7 @@ pub struct Nack<'a> {
 }
 
 impl<'a> Nack<'a> {
-    /// Bytes in front of the requests when there is no congestion feedback.
+    /// Bytes in front of the requests when there are no extensions.
     pub const HEADER_BYTES: usize = FEEDBACK_BYTES;
 
     pub(super) fn parse(common: &Common, bytes: &'a [u8]) -> Result<Self, WireError> {
@@ -88,6 +90,7 @@ impl<'a> Nack<'a> {
             server_id: u32_at(fixed, SERVER_ID),
             instance_id: u16_at(fixed, FEEDBACK_INSTANCE_ID),
             grtt_response: read_grtt(fixed),
+            auth: Auth::first(extensions),
             cc: Extensions::parse(extensions)?.cc,
             requests: Requests::parse(payload)?,
         })
@@ -96,11 +99,18 @@ impl<'a> Nack<'a> {
     /// Appends the message.
     pub fn emit(&self, out: &mut Vec<u8>) {
         let (sequence, source_id) = (self.sequence, self.source_id);
-        emit_common(out, kind::NACK, header_bytes(self.cc), sequence, source_id);
+        emit_common(
+            out,
+            kind::NACK,
+            header_bytes(self.auth, self.cc),
+            sequence,
+            source_id,
+        );
         out.extend_from_slice(&self.server_id.to_be_bytes());
         out.extend_from_slice(&self.instance_id.to_be_bytes());
         out.extend_from_slice(&[0, 0]);
-        emit_grtt(out, self.grtt_response, self.cc);
+        emit_grtt(out, self.grtt_response);
+        emit_extensions(out, self.auth, self.cc);
         out.extend_from_slice(self.requests.as_bytes());
     }
 }
@@ -124,6 +134,8 @@ pub struct Ack<'a> {
     /// For the sender to measure the round trip; zero if there is nothing to
     /// answer.
     pub grtt_response: Timestamp,
+    /// Which device says it, if it is proven.
+    pub auth: Option<Auth>,
     /// Congestion feedback, if any.
     pub cc: Option<CcFeedback>,
     /// Content by `ack_type`.
@@ -131,7 +143,7 @@ pub struct Ack<'a> {
 }
 
 impl<'a> Ack<'a> {
-    /// Bytes in front of the payload when there is no congestion feedback.
+    /// Bytes in front of the payload when there are no extensions.
     pub const HEADER_BYTES: usize = FEEDBACK_BYTES;
 
     pub(super) fn parse(common: &Common, bytes: &'a [u8]) -> Result<Self, WireError> {
@@ -144,6 +156,7 @@ impl<'a> Ack<'a> {
             ack_type: fixed[ACK_TYPE],
             ack_id: fixed[ACK_ID],
             grtt_response: read_grtt(fixed),
+            auth: Auth::first(extensions),
             cc: Extensions::parse(extensions)?.cc,
             payload,
         })
@@ -161,20 +174,25 @@ impl<'a> Ack<'a> {
         emit_common(
             out,
             kind::ACK,
-            header_bytes(self.cc),
+            header_bytes(self.auth, self.cc),
             self.sequence,
             self.source_id,
         );
         out.extend_from_slice(&self.server_id.to_be_bytes());
         out.extend_from_slice(&self.instance_id.to_be_bytes());
         out.extend_from_slice(&[self.ack_type, self.ack_id]);
-        emit_grtt(out, self.grtt_response, self.cc);
+        emit_grtt(out, self.grtt_response);
+        emit_extensions(out, self.auth, self.cc);
         out.extend_from_slice(self.payload);
     }
 }
 
-fn header_bytes(cc: Option<CcFeedback>) -> usize {
-    FEEDBACK_BYTES + cc.map_or(0, |_| CcFeedback::BYTES)
+fn header_bytes(auth: Option<Auth>, cc: Option<CcFeedback>) -> usize {
+    let (auth, cc) = (
+        auth.map_or(0, |_| Auth::BYTES),
+        cc.map_or(0, |_| CcFeedback::BYTES),
+    );
+    FEEDBACK_BYTES + auth + cc
 }
 
 fn read_grtt(fixed: &[u8; FEEDBACK_BYTES]) -> Timestamp {
@@ -184,9 +202,15 @@ fn read_grtt(fixed: &[u8; FEEDBACK_BYTES]) -> Timestamp {
     }
 }
 
-fn emit_grtt(out: &mut Vec<u8>, grtt: Timestamp, cc: Option<CcFeedback>) {
+fn emit_grtt(out: &mut Vec<u8>, grtt: Timestamp) {
     out.extend_from_slice(&grtt.sec.to_be_bytes());
     out.extend_from_slice(&grtt.usec.to_be_bytes());
+}
+
+fn emit_extensions(out: &mut Vec<u8>, auth: Option<Auth>, cc: Option<CcFeedback>) {
+    if let Some(auth) = auth {
+        auth.emit(out);
+    }
     if let Some(cc) = cc {
         cc.emit(out);
     }

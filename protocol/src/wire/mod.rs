@@ -21,7 +21,7 @@
 //!
 //! Only FEC Encoding ID 129 (small block systematic, RFC 5445 section 5) is
 //! understood, whose payload id is eight bytes. Header extensions that are not
-//! known here, authentication among them, are stepped over.
+//! known here are stepped over.
 //!
 //! Emitting appends to a `Vec<u8>`, except for DATA, whose header is a fixed
 //! array written once per slot and then changed in place by [`Patch`].
@@ -43,7 +43,7 @@ mod sender;
 pub use command::{Command, CommandBody};
 pub use data::{BARE_DATA_HEADER_BYTES, DATA_HEADER_BYTES, DataHeader, Patch, patch_data};
 pub use error::WireError;
-pub use extension::{CcFeedback, Fti};
+pub use extension::{AUTH_TAG, AUTH_TAG_BYTES, Auth, CcFeedback, Fti};
 pub use feedback::{ACK_CC, ACK_FIRST_APPLICATION, ACK_FLUSH, Ack, Nack, Timestamp};
 pub use info::Info;
 pub use list::{CcList, CcNode, Entry, List, NodeList, ToiList};

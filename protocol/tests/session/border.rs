@@ -29,12 +29,13 @@ fn status_of(world: &World, member: usize, received: u64, lost: u64) -> Vec<u8> 
     let mut out = Vec::new();
     Ack {
         sequence: 0,
-        source_id: world.sender.roster().members()[member].node,
+        source_id: world.sender.membership().members()[member].node,
         server_id: SOURCE.0,
         instance_id: SOURCE.1,
         ack_type: ACK_STATUS,
         ack_id: 0,
         grtt_response: Timestamp::default(),
+        auth: None,
         cc: None,
         payload: &payload,
     }
@@ -47,18 +48,18 @@ fn status_of(world: &World, member: usize, received: u64, lost: u64) -> Vec<u8> 
 fn counts_above_what_was_sent_are_refused_and_honest_ones_go_on_counting() {
     let mut world = half_sent(8 * MIB, &[0.01; 2]);
     let from = world.nodes[0].address;
-    let before = world.sender.roster().members()[0].lost;
+    let before = world.sender.membership().members()[0].lost;
     for (received, lost) in [(1 << 63, 1 << 63), (u64::MAX, u64::MAX), (0, 1 << 40)] {
         let forged = status_of(&world, 0, received, lost);
         let refused = world.sender.feedback().refused;
         world.sender.handle_datagram(world.now, from, &forged);
         assert_eq!(world.sender.feedback().refused, refused + 1);
     }
-    assert_eq!(world.sender.roster().members()[0].lost, before);
+    assert_eq!(world.sender.membership().members()[0].lost, before);
     while world.image_packets < world.shape.image.symbols() * 9 / 10 {
         world.step();
     }
-    let lost = world.sender.roster().members()[0].lost;
+    let lost = world.sender.membership().members()[0].lost;
     assert!((before + 1..500).contains(&lost), "{before} {lost}");
     world.run(Duration::from_secs(20));
     world.assert_all_complete();

@@ -117,7 +117,7 @@ fn a_receiver_that_dies_is_given_up_after_the_stall_time_out_and_the_others_comp
     world.run(Duration::from_secs(30));
     let states: Vec<_> = world
         .sender
-        .roster()
+        .membership()
         .members()
         .iter()
         .map(|m| m.state.clone())
@@ -195,6 +195,8 @@ fn receivers_with_the_same_node_id_are_told_apart() {
     for i in 0..3 {
         let config = SessionConfig {
             key: SigningKey::from_seed([i + 20; 32]),
+            installation: [i; 8],
+            life: [i; 8],
             node: 1000,
             name: "same".into(),
             buffer_packets: 4000,
@@ -206,7 +208,7 @@ fn receivers_with_the_same_node_id_are_told_apart() {
     world.assert_all_complete();
     let mut nodes: Vec<_> = world
         .sender
-        .roster()
+        .membership()
         .members()
         .iter()
         .map(|m| m.node)
@@ -229,7 +231,7 @@ fn a_registration_replayed_ahead_of_the_receivers_own_costs_it_nothing() {
         .sender
         .handle_datagram(world.now, elsewhere, &registration);
     assert_eq!(
-        world.sender.roster().members()[0].address,
+        world.sender.membership().members()[0].address,
         Some(elsewhere),
         "it was taken for the receiver's"
     );

@@ -23,7 +23,7 @@ fn auto(config: &mut SenderConfig) {
 }
 
 fn slow_member(world: &World) -> &Member {
-    let members = world.sender.roster().members();
+    let members = world.sender.membership().members();
     members.iter().find(|m| m.name == "line-2").unwrap()
 }
 
@@ -31,7 +31,7 @@ fn slow_member(world: &World) -> &Member {
 fn run_until_given_up(world: &mut World) -> u64 {
     let end = world.now + Duration::from_secs(5);
     loop {
-        let mut members = world.sender.roster().members().iter();
+        let mut members = world.sender.membership().members().iter();
         let slow = members.find_map(|member| match member.state {
             MemberState::Slow { sustained_bps } => Some((&member.name, sustained_bps)),
             _ => None,
@@ -40,7 +40,11 @@ fn run_until_given_up(world: &mut World) -> u64 {
             assert_eq!(name, "line-2");
             return sustained_bps;
         }
-        assert!(world.now < end, "not found: {:?}", world.sender.roster());
+        assert!(
+            world.now < end,
+            "not found: {:?}",
+            world.sender.membership()
+        );
         world.step();
     }
 }
@@ -63,7 +67,7 @@ fn a_straggler_is_given_up_and_the_others_complete_at_their_own_pace() {
     world.run(Duration::from_secs(5));
     let rest = world.now.since(found);
     assert!(rest < Duration::from_millis(900), "the rest took {rest:?}");
-    for member in world.sender.roster().members() {
+    for member in world.sender.membership().members() {
         assert_eq!(
             member.state == MemberState::Complete,
             member.name != "line-2"
@@ -113,13 +117,13 @@ fn by_unicast(config: &mut SenderConfig) {
 }
 
 fn member<'a>(world: &'a World, name: &str) -> &'a Member {
-    let mut members = world.sender.roster().members().iter();
+    let mut members = world.sender.membership().members().iter();
     members.find(|member| member.name == name).unwrap()
 }
 
 /// How many wait for their turn.
 fn asides(world: &World) -> usize {
-    let members = world.sender.roster().members().iter();
+    let members = world.sender.membership().members().iter();
     members.filter(|m| m.state == MemberState::Aside).count()
 }
 
@@ -127,7 +131,7 @@ fn asides(world: &World) -> usize {
 fn run_until(world: &mut World, longest: Duration, test: fn(&World) -> bool) {
     let end = world.now + longest;
     while !test(world) {
-        assert!(world.now < end, "not so: {:?}", world.sender.roster());
+        assert!(world.now < end, "not so: {:?}", world.sender.membership());
         assert!(world.sender.phase() < Phase::Ending, "it has ended");
         world.step();
     }
@@ -207,10 +211,10 @@ fn those_set_aside_have_their_turns_one_after_the_other() {
     // As long as it is heard it waits for its turn, however long that takes.
     let first = world.sender.control().target;
     let waits = |world: &World| asides(world) == 1;
-    assert!(waits(&world), "{:?}", world.sender.roster());
+    assert!(waits(&world), "{:?}", world.sender.membership());
     let began = world.now;
     while world.sender.control().target == first {
-        assert!(waits(&world), "{:?}", world.sender.roster());
+        assert!(waits(&world), "{:?}", world.sender.membership());
         world.step();
     }
     assert!(
@@ -254,11 +258,11 @@ fn whoever_cannot_be_sent_to_by_unicast_fails_and_the_next_is_served() {
     world.sender.handle_timeout(world.now);
     let next = world.sender.control().target;
     assert!(next.is_some() && next != first && asides(&world) == 0);
-    let mut members = world.sender.roster().members().iter();
+    let mut members = world.sender.membership().members().iter();
     let failed = members.find(|member| member.address == first).unwrap();
     assert!(matches!(&failed.state, MemberState::Failed(why) if why.contains("unicast")));
     world.run(Duration::from_secs(120));
-    let mut members = world.sender.roster().members().iter();
+    let mut members = world.sender.membership().members().iter();
     assert!(members.any(|m| m.address == next && m.state == MemberState::Complete));
 }
 
@@ -285,7 +289,7 @@ fn whoever_comes_late_waits_for_a_turn_of_its_own() {
     let turn = |world: &World| world.sender.control().target.is_some();
     run_until(&mut world, Duration::from_secs(20), turn);
     world.nodes.push(fourth);
-    let came = |world: &World| world.sender.roster().members().len() == 4;
+    let came = |world: &World| world.sender.membership().members().len() == 4;
     run_until(&mut world, Duration::from_secs(5), came);
     assert_eq!(member(&world, "line-3").state, MemberState::Aside);
     assert_eq!(world.sender.control().target, Some(world.nodes[2].address));

@@ -18,6 +18,7 @@ use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{DataHeader, Fti, Message, PayloadId, SenderWord, flag};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) const TICK: Duration = Duration::from_micros(10);
 pub(crate) const DELAY: Duration = Duration::from_micros(200);
@@ -328,7 +329,7 @@ impl World {
                 self.now < end,
                 "not done: {:?} {:?}",
                 self.sender.phase(),
-                self.sender.roster()
+                self.sender.membership()
             );
             self.step();
         }
@@ -337,16 +338,21 @@ impl World {
 
     pub(crate) fn assert_all_complete(&self) {
         assert_eq!(self.sender.ending(), Ending::Finished);
-        for (member, node) in self.sender.roster().members().iter().zip(&self.nodes) {
+        for (member, node) in self.sender.membership().members().iter().zip(&self.nodes) {
             assert_eq!(member.state, MemberState::Complete);
             assert!(node.finished);
         }
     }
 }
 
+/// Every process has another.
+static LIVES: AtomicU64 = AtomicU64::new(1);
+
 pub(crate) fn node(i: usize, loss: f64, seed: u64) -> Node {
     let config = SessionConfig {
         key: SigningKey::from_seed([i as u8 + 20; 32]),
+        installation: [i as u8; 8],
+        life: LIVES.fetch_add(1, Relaxed).to_be_bytes(),
         node: 1000 + i as u32,
         name: format!("line-{i}"),
         buffer_packets: 4000,

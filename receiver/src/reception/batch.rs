@@ -7,7 +7,7 @@ use crate::assembly::{Assembly, Kept};
 use crate::inbox::Inbox;
 use crate::receive::ReceiveError;
 use linecast_protocol::offer::IMAGE_TOI;
-use linecast_protocol::receiver::{OfferKey, Refusal, Verdict};
+use linecast_protocol::receiver::{OfferKey, Rejection, Verdict};
 use linecast_protocol::time::Time;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Message};
 use std::net::SocketAddr;
@@ -89,7 +89,7 @@ impl Reception<'_> {
             self.receiver
                 .handle_data(at, datagram.from, &header, payload)
         } else {
-            Verdict::Refused(Refusal::NoFti)
+            Verdict::Refused(Rejection::NoFti)
         };
         match verdict {
             Verdict::Keep { toi, id, held } => self.kept.push(Kept {
@@ -102,7 +102,7 @@ impl Reception<'_> {
             Verdict::Duplicate => {}
             Verdict::Refused(why) => {
                 *self.refused.entry(why.name()).or_default() += 1;
-                if let Refusal::TooLong(bytes) = why {
+                if let Rejection::TooLong(bytes) = why {
                     self.last_refusal = Some(Refused::too_long(bytes));
                 }
             }

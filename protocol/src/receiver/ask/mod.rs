@@ -3,5 +3,5 @@
 mod requests;
 mod solicit;
 
-pub use requests::{Group, Objects, Requests};
+pub use requests::{Objects, Requests};
 pub(in crate::receiver) use solicit::Solicitation;

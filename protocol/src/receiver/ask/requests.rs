@@ -7,18 +7,19 @@
 //! symbols have left, changes nothing at the sender.
 
 use crate::backoff::random_backoff;
-use crate::limits::{BACKOFF_FACTOR, GRTT_MIN, MESSAGE_BYTES_MAX, NACKS_PER_ROUND};
+use crate::limits::{MESSAGE_BYTES_MAX, NACKS_PER_ROUND};
 use crate::object::Span;
 use crate::object::{Blocks, Need};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
 use crate::random::Random;
 use crate::time::{Duration, Time};
-use crate::wire::{Level, PayloadId, RequestBuilder, SenderWord, quantize};
+use crate::timer::Group;
+use crate::wire::{Auth, Level, PayloadId, RequestBuilder};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Bytes of a NACK that requests may fill.
-const REQUEST_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 24;
+const REQUEST_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 24 - Auth::BYTES;
 /// Doublings of the hold-off while requests bring nothing.
 const ATTEMPTS_MAX: u32 = 9;
 /// The hold-off that they lead to at most.
@@ -26,50 +27,38 @@ const PATIENCE_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
-    /// Not asked for before this time.
-    quiet_until: Time,
+    /// Not asked for before so long after this: at once, or as patience has it
+    /// after so many requests without an answer.
+    since: Time,
+    waits: bool,
+    attempts: u32,
     /// When it was last asked for.
     asked: Time,
-    /// Requests without an answer.
-    attempts: u32,
-    /// Parity index up to which somebody else's request reaches.
+    /// Parity index up to which the sender has announced symbols.
     covered_to: u32,
     /// The whole block is on its way.
     covered: bool,
+    /// Rounds in a row in which that was reason not to ask.
+    spared: u8,
     /// A repair for it has come since it was asked for.
     answered: bool,
 }
 
-/// Group parameters that the sender writes in every header.
-#[derive(Debug, Clone, Copy)]
-pub struct Group {
-    /// Group round-trip time.
-    pub grtt: Duration,
-    /// Estimate of the number of receivers.
-    pub size: u32,
-    /// Backoff factor K.
-    pub backoff: u8,
-}
-
-impl Group {
-    /// What a header says of its group.
-    pub fn of(word: SenderWord) -> Group {
-        Group {
-            grtt: Duration::from_nanos(quantize::grtt_to_ns(word.grtt)).max(GRTT_MIN),
-            size: quantize::gsize_to(word.gsize),
-            backoff: word.backoff,
+impl Wanted {
+    fn due(&self, group: Group) -> Time {
+        match self.waits {
+            true => self.since + patience(group, self.attempts),
+            false => self.since,
         }
     }
-
-    /// The longest backoff, K·GRTT.
-    pub fn backoff_max(&self) -> Duration {
-        self.grtt * u32::from(self.backoff.min(BACKOFF_FACTOR))
-    }
-
-    fn hold_off(&self) -> Duration {
-        self.grtt * (u32::from(self.backoff.min(BACKOFF_FACTOR)) + 2)
-    }
 }
+
+/// Whoever says that everything is on its way keeps a receiver from asking for no
+/// more rounds in a row than this.
+const SPARED_MAX: u8 = 2;
+/// How often a change of the group's parameters is followed at most: there may be
+/// a block of each image's megabyte.
+const FOLLOW_EVERY: Duration = Duration::from_millis(10);
 
 /// A backoff that was drawn. The sender may shorten all of them by a smaller
 /// factor K.
@@ -96,8 +85,10 @@ impl Backoff {
 pub struct Requests {
     wanted: BTreeMap<(u16, u32), Wanted>,
     backoff: Option<Backoff>,
-    /// No wanted block is due before this.
+    /// No wanted block is due before this, in a group like this.
     next_due: Option<Time>,
+    group: Option<Group>,
+    followed: Time,
     /// Rounds in which somebody else had asked for everything.
     pub suppressed: u64,
 }
@@ -106,11 +97,13 @@ impl Requests {
     /// Block `sbn` of object `toi` has had its first transmission.
     pub fn want(&mut self, now: Time, toi: u16, sbn: u32) {
         let fresh = Wanted {
-            quiet_until: now,
+            since: now,
+            waits: false,
             asked: Time::ZERO,
             attempts: 0,
             covered_to: 0,
             covered: false,
+            spared: 0,
             answered: false,
         };
         self.wanted.entry((toi, sbn)).or_insert(fresh);
@@ -126,11 +119,10 @@ impl Requests {
 
     /// A repair symbol of the block came: more of them are on their way until
     /// the sender goes on.
-    pub fn repair_seen(&mut self, now: Time, group: Group, toi: u16, sbn: u32) {
+    pub fn repair_seen(&mut self, now: Time, toi: u16, sbn: u32) {
         if let Some(wanted) = self.wanted.get_mut(&(toi, sbn)) {
-            wanted.answered = true;
-            let patience = patience(group, wanted.attempts);
-            wanted.quiet_until = wanted.quiet_until.max(now + patience);
+            (wanted.answered, wanted.spared) = (true, 0);
+            (wanted.since, wanted.waits) = (now, true);
         }
     }
 
@@ -142,7 +134,7 @@ impl Requests {
         {
             wanted.answered = false;
             wanted.attempts = 0;
-            wanted.quiet_until = now;
+            (wanted.since, wanted.waits) = (now, false);
             self.due_by(now);
         }
     }
@@ -152,13 +144,13 @@ impl Requests {
     pub fn all_due(&mut self, now: Time, group: Group) {
         for wanted in self.wanted.values_mut() {
             if wanted.asked + group.grtt < now {
-                wanted.quiet_until = now;
+                (wanted.since, wanted.waits) = (now, false);
             }
         }
         self.due_by(now);
     }
 
-    /// Somebody asked for, or the sender announced, symbols `first..=last`.
+    /// The sender announced symbols `first..=last`.
     pub fn covered(&mut self, span: &Span) {
         let Span {
             level,
@@ -218,8 +210,9 @@ impl Requests {
         random: &mut Random,
         objects: &Objects,
     ) -> Vec<Vec<u8>> {
+        self.follow(now, group);
         if self.backoff.is_none() && self.next_due.is_some_and(|due| due <= now) {
-            self.next_due = self.wanted.values().map(|w| w.quiet_until).min();
+            self.next_due = self.wanted.values().map(|w| w.due(group)).min();
             if self.next_due.is_some_and(|due| due <= now) {
                 let longest = group.backoff_max();
                 self.backoff = Some(Backoff {
@@ -236,19 +229,31 @@ impl Requests {
         self.compose(now, group, objects)
     }
 
+    /// Deadlines move with the parameters of the group.
+    fn follow(&mut self, now: Time, group: Group) {
+        if self.group != Some(group) && now.since(self.followed) >= FOLLOW_EVERY {
+            (self.group, self.followed) = (Some(group), now);
+            self.next_due = self.wanted.values().map(|w| w.due(group)).min();
+        }
+    }
+
     fn compose(&mut self, now: Time, group: Group, objects: &Objects) -> Vec<Vec<u8>> {
         let mut messages = Messages::default();
         let mut all_covered = true;
         let mut whole: Option<(u16, u32, u32)> = None;
         for (&(toi, sbn), wanted) in &mut self.wanted {
-            if wanted.quiet_until > now {
+            if wanted.due(group) > now {
                 continue;
             }
             let Some(blocks) = objects.blocks(toi) else {
                 continue;
             };
             let need = blocks.need(sbn);
-            if !wanted.is_covered(need) {
+            let spares = wanted.spared < SPARED_MAX;
+            if need == Need::Nothing {
+            } else if spares && wanted.is_covered(need) {
+                wanted.spared += 1;
+            } else {
                 all_covered = false;
                 let fits = if need == Need::Block {
                     let joins = whole.is_some_and(|(t, _, last)| t == toi && last + 1 == sbn);
@@ -262,19 +267,18 @@ impl Requests {
                     break;
                 }
                 wanted.attempts = (wanted.attempts + 1).min(ATTEMPTS_MAX);
-                wanted.asked = now;
+                (wanted.asked, wanted.spared) = (now, 0);
             }
             wanted.covered = false;
             wanted.covered_to = 0;
             wanted.answered = false;
-            let patience = patience(group, wanted.attempts);
-            wanted.quiet_until = now + patience;
+            (wanted.since, wanted.waits) = (now, true);
         }
         if let Some(run) = whole {
             messages.push_blocks(run, objects);
         }
         self.suppressed += u64::from(all_covered);
-        self.next_due = self.wanted.values().map(|w| w.quiet_until).min();
+        self.next_due = self.wanted.values().map(|w| w.due(group)).min();
         messages.finish()
     }
 }

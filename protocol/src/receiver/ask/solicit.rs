@@ -1,11 +1,11 @@
 //! A receiver that comes late hears symbols of a session it knows nothing of.
 //! It asks for object 1 by a NACK instead of waiting for the next repetition.
 
-use super::Group;
 use crate::offer::SESSION_TOI;
 use crate::random::Random;
 use crate::receiver::OfferKey;
 use crate::time::{Duration, Time};
+use crate::timer::{Group, Scale, Wait};
 use crate::wire::{Level, Nack, PayloadId, RequestBuilder, Requests, SenderWord, Timestamp};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(in crate::receiver) struct Solicitation {
     random: Random,
-    due: Option<(Time, OfferKey)>,
+    due: Option<(Time, Wait, OfferKey)>,
+    group: Group,
     quiet_until: Time,
 }
 
@@ -26,20 +27,22 @@ impl Solicitation {
         Solicitation {
             random: Random::new(seed),
             due: None,
+            group: Group::of(SenderWord::default()),
             quiet_until: Time::ZERO,
         }
     }
 
     /// A symbol of an unknown session came.
     pub(in crate::receiver) fn heard(&mut self, now: Time, from: OfferKey, word: SenderWord) {
+        self.group = Group::of(word);
         if self.due.is_none() && now >= self.quiet_until {
-            let spread = Group::of(word).spread();
-            self.due = Some((now + self.random.within(spread), from));
+            let wait = Wait::within(Scale::Spread, &mut self.random);
+            self.due = Some((now, wait, from));
         }
     }
 
     pub(in crate::receiver) fn poll_timeout(&self) -> Option<Time> {
-        self.due.map(|(at, _)| at)
+        self.due.map(|(start, wait, _)| start + wait.of(self.group))
     }
 
     pub(in crate::receiver) fn poll(
@@ -48,7 +51,11 @@ impl Solicitation {
         node: u32,
         out: &mut Vec<u8>,
     ) -> Option<SocketAddr> {
-        let (_, OfferKey { sender, from }) = self.due.take_if(|(at, _)| *at <= now)?;
+        let group = self.group;
+        let due = self
+            .due
+            .take_if(|(start, wait, _)| *start + wait.of(group) <= now);
+        let (.., OfferKey { sender, from }) = due?;
         self.quiet_until = now + PATIENCE;
         let mut requests = Vec::new();
         let id = PayloadId {
@@ -67,6 +74,7 @@ impl Solicitation {
             server_id: sender.0,
             instance_id: sender.1,
             grtt_response: Timestamp::default(),
+            auth: None,
             cc: None,
             requests: Requests::parse(&requests).ok()?,
         };

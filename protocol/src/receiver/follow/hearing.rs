@@ -2,13 +2,20 @@
 
 use super::{Event, Session};
 use crate::key::PublicKey;
+use crate::limits::SPANS_MAX;
+use crate::message::Activity;
 use crate::message::{self, EndReason, Notice};
 use crate::object::spans;
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
-use crate::receiver::Group;
-use crate::time::Time;
+use crate::time::{Duration, Time};
+use crate::timer::Group;
 use crate::wire::{CommandBody, Message, Requests as WireRequests, SenderWord, Timestamp};
 use core::net::SocketAddr;
+
+/// A sender that asks for everything is believed to have sent it this often.
+const HASTEN_EVERY: Duration = Duration::from_millis(5);
+/// Blocks that are looked at together.
+const SWEEP_BLOCKS: u32 = 1_024;
 
 impl Session {
     pub(in crate::receiver) fn handle_message(
@@ -27,10 +34,8 @@ impl Session {
                 self.handle_command(now, &command.body);
                 true
             }
-            Message::Nack(nack) if (nack.server_id, nack.instance_id) == self.sender => {
-                self.handle_requests(&nack.requests);
-                true
-            }
+            // Receivers of ours never send feedback to each other: what comes of it
+            // is a stranger's.
             _ => false,
         }
     }
@@ -44,7 +49,8 @@ impl Session {
     }
 
     fn handle_requests(&mut self, requests: &WireRequests<'_>) {
-        spans(requests).for_each(|span| self.requests.covered(&span));
+        let spans = spans(requests).take(SPANS_MAX);
+        spans.for_each(|span| self.requests.covered(&span));
     }
 
     fn handle_command(&mut self, now: Time, body: &CommandBody<'_>) {
@@ -56,7 +62,7 @@ impl Session {
                 // The sender starts when it knows the round trip: whatever was
                 // said without one may have been all that there was to say.
                 if self.probe.is_none() {
-                    self.reports.soon(now, self.group);
+                    self.reports.soon(now, self.group, &mut self.timers);
                 }
                 self.probe = Some((
                     Timestamp {
@@ -73,40 +79,71 @@ impl Session {
     }
 
     fn handle_flush(&mut self, now: Time, listed: bool) {
-        for toi in [LEAVES_TOI, IMAGE_TOI] {
-            let count = self
-                .objects
-                .blocks(toi)
-                .filter(|b| b.open() > 0)
-                .map_or(0, |b| b.layout().blocks());
-            for sbn in 0..count {
-                self.want_if_open(now, toi, sbn);
-            }
+        let complete = self.activity == Activity::Complete;
+        if !complete && now.since(self.hastened) >= self.group.grtt.max(HASTEN_EVERY) {
+            self.hastened = now;
+            self.sweep = Some((LEAVES_TOI, 0));
+            self.sweep(now);
+            self.requests.all_due(now, self.group);
         }
-        self.requests.all_due(now, self.group);
         if listed {
-            self.completion
-                .ask(now + self.random.within(self.group.grtt));
-            self.reports.soon(now, self.group);
+            let (random, timers) = (&mut self.random, &mut self.timers);
+            self.completion.ask(now, self.group, random, timers);
+            self.reports.soon(now, self.group, timers);
+        }
+    }
+
+    /// Everything was sent: looks for blocks that are still open, a few at a time.
+    pub(super) fn sweep(&mut self, now: Time) {
+        let mut left = SWEEP_BLOCKS;
+        while let Some((toi, from)) = self.sweep {
+            let blocks = self.objects.blocks(toi).filter(|b| b.open() > 0);
+            let count = blocks.map_or(0, |b| b.layout().blocks());
+            let end = count.min(from.saturating_add(left));
+            (from..end).for_each(|sbn| self.want_if_open(now, toi, sbn));
+            left -= end.saturating_sub(from);
+            self.sweep = match toi {
+                _ if end < count => Some((toi, end)),
+                LEAVES_TOI => Some((IMAGE_TOI, 0)),
+                _ => None,
+            };
+            if left == 0 {
+                break;
+            }
         }
     }
 
     fn handle_notice(&mut self, now: Time, content: &[u8]) {
         match Notice::parse(content) {
             Some(Notice::Welcome(entries)) => {
-                let key = self.key.public();
-                if let Some(node) = message::welcomed(entries, key.as_bytes())
-                    && self.registration.welcome(now, node, self.group)
-                {
+                let before = self.signet.nonce;
+                if !self.signet.take_welcome(entries) {
+                    return;
+                }
+                let (random, timers) = (&mut self.random, &mut self.timers);
+                self.registration.confirmed(now, random, timers);
+                if self.signet.nonce != before {
+                    self.reports.begin(now, self.group, random, timers);
+                }
+                if before == 0 {
                     self.events.push_back(Event::Welcomed);
-                    self.reports.soon(now, self.group);
+                }
+            }
+            Some(Notice::Poll { page, known }) => {
+                if let Some(leaves) = &self.leaves {
+                    let (random, timers) = (&mut self.random, &mut self.timers);
+                    self.lacking
+                        .poll_heard(now, self.group, page, known, leaves, random, timers);
                 }
             }
             Some(Notice::End { reason, signature }) => {
                 let text = message::end_text(reason, &self.shape.session);
+                if self.over || !self.ends.take(now) {
+                    return;
+                }
                 let signed = PublicKey::from_bytes(self.shape.session_key)
                     .and_then(|key| key.verify(message::END_CONTEXT, &text, signature));
-                if signed.is_ok() && !self.over {
+                if signed.is_ok() {
                     if reason != EndReason::Finished {
                         self.events.push_back(Event::Ended(reason));
                     }

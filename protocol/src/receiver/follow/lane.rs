@@ -3,42 +3,107 @@
 //! Every lane numbers its packets on its own, so a gap in the numbers is a
 //! loss (or a reordering, which takes the loss back), and the last number says
 //! how far the receiver has read.
+//!
+//! The numbers have 16 bits and come from the network. A long step is believed
+//! when the next packet goes on from it (as RFC 3550 appendix A.1 does), or when
+//! block and symbol say that the lane has gone on; a number that nothing follows
+//! is a stray, and counts as nothing.
+
+/// Steps up to this are believed at once.
+const STEP_MAX: u16 = 3_000;
+/// Numbers no further back than this are late ones.
+const LATE_MAX: u16 = 4_096;
+const HALF: u16 = 1 << 15;
+
+/// What packets meant for the counts of their lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::receiver) struct Step {
+    /// Packets that are new.
+    pub received: u64,
+    /// Packets that were lost before them; negative if they were counted as lost.
+    pub lost: i64,
+}
 
 /// Sequence and position of one lane.
 #[derive(Debug, Clone, Default)]
 pub(in crate::receiver) struct LaneView {
     last: Option<u16>,
+    /// The numbers after the last two long steps that were not believed: a
+    /// stranger's may come between two of the lane's.
+    expected: [Option<u16>; 2],
+    /// Place, in the order of first transmissions, of the newest packet of those.
+    place: u64,
     /// Block of the newest first transmission, to notice when the lane goes on.
-    pub(in crate::receiver) first: Option<(u16, u32)>,
+    pub first: Option<(u16, u32)>,
     /// Block of the newest repair.
-    pub(in crate::receiver) repair: Option<(u16, u32)>,
+    pub repair: Option<(u16, u32)>,
     /// First transmissions of the lane's blocks below this have passed.
-    pub(in crate::receiver) passed: u32,
+    pub passed: u32,
 }
 
 impl LaneView {
-    /// Takes the sequence of a packet; gives how many were lost before it,
-    /// negative if it is one that was counted as lost.
-    pub(in crate::receiver) fn step(&mut self, sequence: u16) -> i32 {
+    /// Takes the numbers of `count` packets that follow each other, from
+    /// `sequence` on. `place`: where the first is in the order of first
+    /// transmissions, if it is one.
+    pub(in crate::receiver) fn steps(
+        &mut self,
+        sequence: u16,
+        count: u16,
+        place: Option<u64>,
+    ) -> Step {
+        let further = place.and_then(|place| place.checked_sub(self.place));
+        let mut all = self.step(sequence, further);
+        for by in 1..count {
+            let step = self.step(sequence.wrapping_add(by), further);
+            all.received += step.received;
+            all.lost += step.lost;
+        }
+        if let Some(place) = place.filter(|_| all.received > 0) {
+            self.place = self.place.max(place + u64::from(count) - 1);
+        }
+        all
+    }
+
+    /// `further`: by how many places the packet is beyond the newest.
+    fn step(&mut self, sequence: u16, further: Option<u64>) -> Step {
         let Some(last) = self.last else {
             self.last = Some(sequence);
-            return 0;
+            return Step {
+                received: 1,
+                lost: 0,
+            };
         };
         let ahead = sequence.wrapping_sub(last);
+        let behind = last.wrapping_sub(sequence);
+        let agrees = further
+            .is_some_and(|by| by > 0 && by.abs_diff(ahead.into()) <= by / 2 + u64::from(STEP_MAX));
         match ahead {
-            0 => 0,
-            1..0x8000 => {
-                self.last = Some(sequence);
-                i32::from(ahead) - 1
+            0 => Step::default(),
+            1..=STEP_MAX => self.go_on(sequence, i64::from(ahead) - 1),
+            _ if behind <= LATE_MAX && !agrees => Step {
+                received: 1,
+                lost: -1,
+            },
+            // The packet before was counted as nothing, and was none of the lost.
+            _ if self.expected.contains(&Some(sequence)) && ahead < HALF => {
+                self.go_on(sequence, i64::from(ahead) - 2)
             }
-            _ => -1,
+            // The lane never was where a stray said: nothing was lost up to there.
+            _ if self.expected.contains(&Some(sequence)) => {
+                self.go_on(sequence, -i64::from(behind) - 1)
+            }
+            _ if agrees => self.go_on(sequence, i64::from(ahead) - 1),
+            _ => {
+                self.expected = [Some(sequence.wrapping_add(1)), self.expected[0]];
+                Step::default()
+            }
         }
     }
 
-    /// The same of `count` packets that follow each other.
-    pub(in crate::receiver) fn steps(&mut self, sequence: u16, count: u16) -> i32 {
-        let each = (0..count).map(|by| self.step(sequence.wrapping_add(by)));
-        each.sum()
+    fn go_on(&mut self, sequence: u16, lost: i64) -> Step {
+        self.last = Some(sequence);
+        self.expected = [None; 2];
+        Step { received: 1, lost }
     }
 
     /// The newest sequence seen.
@@ -56,15 +121,51 @@ impl LaneView {
 mod tests {
     use super::*;
 
+    fn step(received: u64, lost: i64) -> Step {
+        Step { received, lost }
+    }
+
     #[test]
     fn gaps_are_losses_and_late_packets_take_them_back() {
         let mut lane = LaneView::default();
-        assert_eq!(lane.step(65_534), 0);
-        assert_eq!(lane.step(1), 2);
-        assert_eq!(lane.step(0), -1);
-        assert_eq!(lane.step(2), 0);
+        assert_eq!(lane.steps(65_534, 1, None), step(1, 0));
+        assert_eq!(lane.steps(1, 1, None), step(1, 2));
+        assert_eq!(lane.steps(0, 1, None), step(1, -1));
+        assert_eq!(lane.steps(2, 1, None), step(1, 0));
         assert_eq!(lane.sequence(), 2);
-        assert_eq!(lane.steps(5, 3), 2);
+        assert_eq!(lane.steps(5, 3, None), step(3, 2));
         assert_eq!(lane.sequence(), 7);
+        assert_eq!(lane.steps(7, 1, None), step(0, 0), "the same again");
+    }
+
+    /// A4: a gap of more than half the numbers counted as no loss at all.
+    #[test]
+    fn forty_thousand_packets_missing_in_a_row_are_counted() {
+        let mut by_place = LaneView::default();
+        by_place.steps(100, 1, Some(1_000));
+        assert_eq!(by_place.steps(40_101, 1, Some(41_001)), step(1, 40_000));
+        let mut by_the_next = LaneView::default();
+        by_the_next.steps(100, 1, None);
+        assert_eq!(by_the_next.steps(30_101, 1, None), step(0, 0));
+        assert_eq!(by_the_next.steps(30_102, 1, None), step(1, 30_000));
+        assert_eq!(by_the_next.sequence(), 30_102);
+    }
+
+    /// S13: garbage made the count of losses thousands of times what was sent.
+    #[test]
+    fn numbers_that_nothing_follows_count_as_nothing() {
+        let mut lane = LaneView::default();
+        let mut random = crate::random::Random::new(1);
+        let (mut lost, mut received) = (0, 0);
+        for sequence in 0..50_000u32 {
+            let garbage = random.next_u64() as u16;
+            for sequence in [garbage, sequence as u16] {
+                let step = lane.steps(sequence, 1, None);
+                lost += step.lost;
+                received += step.received;
+            }
+        }
+        assert!((49_000..60_000).contains(&received), "{received}");
+        assert!(lost.abs() < 60_000, "{lost}");
     }
 }

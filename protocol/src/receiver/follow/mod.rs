@@ -8,9 +8,9 @@ mod symbols;
 
 pub use outcome::*;
 
-use super::ask::{Group, Objects, Requests};
-use super::tell::{Completion, Registration, StatusReports};
-use crate::key::SigningKey;
+use super::ask::{Objects, Requests};
+use super::tell::{Completion, LINGER, LackingPages, Registration, Signet, StatusReports};
+use crate::budget::Budget;
 use crate::limits::{EVENTS_MAX, NACKS_PER_ROUND};
 use crate::message::{Activity, Figures};
 use crate::object::tree::LEAF_BYTES;
@@ -18,7 +18,9 @@ use crate::object::{Blocks, Leaves};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use crate::queue::Queue;
 use crate::random::Random;
+use crate::seal::Life;
 use crate::time::{Duration, Time};
+use crate::timer::{Group, Timer, Timers};
 use crate::wire::{SenderWord, Timestamp};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -27,8 +29,9 @@ use lane::LaneView;
 
 /// Probes that came before the session was followed are processed within this.
 const PROBE_SETTLE: Duration = Duration::from_millis(2);
-/// After its completion a receiver waits this long for the end of the session.
-const LINGER: Duration = Duration::from_secs(5);
+
+/// Signatures of ends that are checked in a second, whoever sends them.
+const ENDS_PER_S: u64 = 100;
 
 /// A session that is followed.
 #[derive(Debug)]
@@ -36,8 +39,9 @@ pub struct Session {
     sender: (u32, u16),
     from: SocketAddr,
     shape: SessionShape,
-    key: SigningKey,
+    signet: Signet,
     random: Random,
+    timers: Timers,
     objects: Objects,
     leaves: Option<Leaves>,
     leaf_list_known: bool,
@@ -47,6 +51,15 @@ pub struct Session {
     registration: Registration,
     reports: StatusReports,
     completion: Completion,
+    lacking: LackingPages,
+    /// Blocks of both objects up to which the last question was looked at.
+    sweep: Option<(u16, u32)>,
+    /// When all requests were last made due.
+    hastened: Time,
+    /// When it last got a symbol that was new, or began.
+    progressed: Time,
+    /// Signatures of an end that are checked.
+    ends: Budget,
     word: SenderWord,
     group: Group,
     probe: Option<(Timestamp, Time)>,
@@ -67,12 +80,20 @@ impl Session {
         shape: SessionShape,
     ) -> Session {
         let image = shape.layout(IMAGE_TOI).copied();
+        let (mut random, mut timers) = (Random::new(config.seed), Timers::default());
+        let registration = Registration::new(now, config, &mut random, &mut timers);
+        let life = Life {
+            key: config.key.public(),
+            installation: config.installation,
+            number: config.life,
+        };
         Session {
             sender,
             from,
             shape,
-            key: config.key.clone(),
-            random: Random::new(config.seed),
+            signet: Signet::new(config.key.clone(), life, config.node, &shape),
+            random,
+            timers,
             objects: Objects {
                 leaf_list: shape.leaves.map(Blocks::new),
                 image: image.map(Blocks::new),
@@ -82,9 +103,14 @@ impl Session {
             lanes: alloc::vec![LaneView::default(); usize::from(shape.lanes)],
             requests: Requests::default(),
             outbox: VecDeque::new(),
-            registration: Registration::new(now, config),
+            registration,
             reports: StatusReports::new(now, shape.window_packets, config.buffer_packets),
             completion: Completion::default(),
+            lacking: LackingPages::default(),
+            sweep: None,
+            hastened: Time::ZERO,
+            progressed: now,
+            ends: Budget::new(ENDS_PER_S, ENDS_PER_S),
             word: SenderWord::default(),
             group: Group {
                 grtt: crate::limits::GRTT_INITIAL,
@@ -125,32 +151,8 @@ impl Session {
                 }
             }
         }
-        self.registration.missing = self.missing_leaves();
+        self.registration.held = leaves.verified();
         self.check_verified();
-    }
-
-    /// Ranges of leaves that are not verified; `None` if none is.
-    fn missing_leaves(&self) -> Option<Vec<(u64, u64)>> {
-        let leaves = self
-            .leaves
-            .as_ref()
-            .filter(|leaves| leaves.verified() > 0)?;
-        let mut ranges: Vec<(u64, u64)> = Vec::new();
-        for leaf in (0..leaves.count()).filter(|&leaf| !leaves.is_verified(leaf)) {
-            match ranges.last_mut() {
-                Some((_, end)) if *end == leaf => *end += 1,
-                _ => ranges.push((leaf, leaf + 1)),
-            }
-        }
-        while ranges.len() > crate::limits::MISSING_RANGES_MAX {
-            let gap = |i: &usize| ranges[*i].0 - ranges[*i - 1].1;
-            let Some(at) = (1..ranges.len()).min_by_key(gap) else {
-                break;
-            };
-            ranges[at - 1].1 = ranges[at].1;
-            ranges.remove(at);
-        }
-        Some(ranges)
     }
 
     /// Whether packets with these ids, from this address, are of this session.
@@ -162,6 +164,11 @@ impl Session {
     /// The shape of the session.
     pub fn shape(&self) -> &SessionShape {
         &self.shape
+    }
+
+    /// NORM source id and instance id of the sender.
+    pub fn sender(&self) -> (u32, u16) {
+        self.sender
     }
 
     /// Address that feedback goes to.
@@ -204,6 +211,11 @@ impl Session {
         self.reports.socket_drops = buffers;
     }
 
+    /// Milliseconds that the caller waited for its disk, and was at work, so far.
+    pub fn note_work(&mut self, disk_wait_ms: u32, busy_ms: u32) {
+        (self.reports.disk_wait_ms, self.reports.busy_ms) = (disk_wait_ms, busy_ms);
+    }
+
     fn end(&mut self) {
         if !core::mem::replace(&mut self.over, true) {
             let finished = self.activity == Activity::Complete;
@@ -212,51 +224,57 @@ impl Session {
     }
 
     fn node(&self) -> u32 {
-        self.registration.node
+        self.signet.node
+    }
+
+    /// How long nothing has come that was new, although there is more to come.
+    pub fn fruitless_for(&self, now: Time) -> Duration {
+        match self.activity {
+            Activity::Receiving => now.since(self.progressed),
+            Activity::Finishing | Activity::Complete => Duration::ZERO,
+        }
     }
 
     pub(in crate::receiver) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    pub(in crate::receiver) fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
+    pub(in crate::receiver) fn finish(
+        &mut self,
+        now: Time,
+        had: bool,
+        figures: Figures,
+        error: Option<&str>,
+    ) {
         self.activity = Activity::Complete;
         self.requests.stop();
-        let due = now + self.random.within(self.group.spread());
-        self.completion.tell(
-            due,
-            now + LINGER,
-            self.node(),
-            &self.shape,
-            &self.key,
-            figures,
-            error,
-        );
+        self.sweep = None;
+        self.timers.clear(Timer::Report);
+        let (random, timers) = (&mut self.random, &mut self.timers);
+        self.completion
+            .tell(now, &self.shape, had, figures, error, random, timers);
     }
 
     pub(in crate::receiver) fn poll_timeout(&self) -> Option<Time> {
         if self.over {
             return None;
         }
-        if !self.outbox.is_empty() {
+        if !self.outbox.is_empty() || self.sweep.is_some() {
             return Some(Time::ZERO);
         }
-        let linger = self
-            .completion
-            .past()
-            .map(|past| past.max(self.heard + LINGER));
+        let due = |timer| self.timers.due(timer, self.group);
+        let welcome = self.signet.is_welcome();
         let complete = self.activity == Activity::Complete;
-        let status = self
-            .reports
-            .poll_timeout(self.group)
-            .filter(|_| self.registration.welcomed && !complete);
+        let linger = due(Timer::Linger).map(|past| past.max(self.heard + LINGER));
+        let status = self.reports.poll_timeout(self.group, &self.timers);
+        let completion = [due(Timer::Complete), due(Timer::Answer)];
         let timers = [
-            self.completion.poll_timeout(),
+            completion.into_iter().flatten().min().filter(|_| welcome),
             linger,
-            Some(self.registration.poll_timeout())
-                .filter(|_| !(complete && self.registration.welcomed)),
-            status,
-            self.requests.poll_timeout(self.group),
+            due(Timer::Register).filter(|_| !(complete && welcome)),
+            status.filter(|_| welcome && !complete),
+            due(Timer::Page).filter(|_| welcome),
+            self.requests.poll_timeout(self.group).filter(|_| welcome),
         ];
         timers.into_iter().flatten().min()
     }

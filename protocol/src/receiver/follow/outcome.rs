@@ -12,6 +12,10 @@ use alloc::string::String;
 pub struct SessionConfig {
     /// The device's own key.
     pub key: SigningKey,
+    /// Id that the device made at its first start and tied to its machine.
+    pub installation: [u8; 8],
+    /// Random, made when this process started.
+    pub life: [u8; 8],
     /// Node id that it would like.
     pub node: u32,
     /// Name for people.
@@ -24,7 +28,7 @@ pub struct SessionConfig {
 
 /// Why a packet was refused: each is a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Rejection {
     /// DATA before any session is followed.
     NoSession,
     /// Another session is followed.
@@ -39,16 +43,16 @@ pub enum Refusal {
     RefusedOffer,
 }
 
-impl Refusal {
+impl Rejection {
     /// A name for counters.
     pub fn name(self) -> &'static str {
         match self {
-            Refusal::NoSession => "no session followed",
-            Refusal::OtherSession => "other session",
-            Refusal::NoFti => "no EXT_FTI",
-            Refusal::TooLong(_) => "session object too long",
-            Refusal::Geometry => "geometry",
-            Refusal::RefusedOffer => "refused session",
+            Rejection::NoSession => "no session followed",
+            Rejection::OtherSession => "other session",
+            Rejection::NoFti => "no EXT_FTI",
+            Rejection::TooLong(_) => "session object too long",
+            Rejection::Geometry => "geometry",
+            Rejection::RefusedOffer => "refused session",
         }
     }
 }
@@ -57,7 +61,7 @@ impl Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing: it is damaged or foreign.
-    Refused(Refusal),
+    Refused(Rejection),
     /// Nothing: it is held already.
     Duplicate,
     /// Keep it as part of an offer.

@@ -1,11 +1,13 @@
 //! What a session says to the sender.
 
+use super::Session;
 use super::lane::LaneView;
-use super::{LINGER, Session};
 use crate::limits::LANES_MAX;
 use crate::message::{self, Activity};
 use crate::object::Leaves;
+use crate::receiver::tell::LINGER;
 use crate::time::Time;
+use crate::timer::Timer;
 use crate::wire::{Ack, Nack, Requests as WireRequests, Timestamp};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -19,6 +21,7 @@ impl Session {
         if self.over {
             return None;
         }
+        self.sweep(now);
         if let Some(message) = self.outbox.pop_front() {
             *out = message;
             return Some(self.from);
@@ -26,16 +29,19 @@ impl Session {
         let sent = self.poll_completion(now, out)
             || self.poll_registration(now, out)
             || self.poll_status(now, out)
+            || self.poll_page(now, out)
             || self.poll_requests(now, out);
         sent.then_some(self.from)
     }
 
     fn poll_completion(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        if self.completion.is_past(now) && now.since(self.heard) >= LINGER {
+        let past = self.timers.is_due(Timer::Linger, now, self.group);
+        if past && now.since(self.heard) >= LINGER {
             self.end();
             return false;
         }
-        let Some(payload) = self.completion.poll(now, self.group) else {
+        let (group, timers) = (self.group, &mut self.timers);
+        let Some(payload) = self.completion.poll(now, group, &self.signet, timers) else {
             return false;
         };
         self.emit_ack(now, message::ACK_COMPLETE, &payload, out);
@@ -43,23 +49,23 @@ impl Session {
     }
 
     fn poll_registration(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        let told = self.activity == Activity::Complete && self.registration.welcomed;
-        if told || !self.registration.poll(now, self.group, &mut self.random) {
+        let welcome = self.signet.is_welcome();
+        let told = self.activity == Activity::Complete && welcome;
+        let (random, timers) = (&mut self.random, &mut self.timers);
+        if told || !(self.registration).poll(now, self.group, welcome, random, timers) {
             return false;
         }
-        let payload = self.registration.payload(&self.key, &self.shape);
+        let payload = self.registration.payload(&self.signet, &self.shape);
         self.emit_ack(now, message::ACK_REGISTER, &payload, out);
         true
     }
 
     fn poll_status(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        if !self.registration.welcomed || self.activity == Activity::Complete {
+        if !self.signet.is_welcome() || self.activity == Activity::Complete {
             return false;
         }
-        if !self
-            .reports
-            .poll(now, self.group, &mut self.random, self.counters)
-        {
+        let (random, timers) = (&mut self.random, &mut self.timers);
+        if !(self.reports).poll(now, self.group, self.counters, random, timers) {
             return false;
         }
         let verified = self.leaves.as_ref().map_or(0, Leaves::verified) as u32;
@@ -79,7 +85,22 @@ impl Session {
         true
     }
 
+    fn poll_page(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        if !self.signet.is_welcome() {
+            return false;
+        }
+        let page = self.lacking.poll(now, self.group, &mut self.timers);
+        if let Some(payload) = &page {
+            self.emit_ack(now, message::ACK_PAGE, payload, out);
+        }
+        page.is_some()
+    }
+
+    /// Only who is welcome is answered.
     fn poll_requests(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        if !self.signet.is_welcome() {
+            return false;
+        }
         let contents = self
             .requests
             .poll(now, self.group, &mut self.random, &self.objects);
@@ -95,10 +116,12 @@ impl Session {
                 server_id: self.sender.0,
                 instance_id: self.sender.1,
                 grtt_response: self.grtt_response(now),
+                auth: self.signet.auth(),
                 cc: None,
                 requests,
             };
             nack.emit(&mut message);
+            self.signet.seal(&mut message);
             self.outbox.push_back(message);
         }
         match self.outbox.pop_front() {
@@ -110,7 +133,7 @@ impl Session {
         }
     }
 
-    fn emit_ack(&self, now: Time, ack_type: u8, payload: &[u8], out: &mut Vec<u8>) {
+    fn emit_ack(&mut self, now: Time, ack_type: u8, payload: &[u8], out: &mut Vec<u8>) {
         out.clear();
         let ack = Ack {
             sequence: 0,
@@ -120,10 +143,12 @@ impl Session {
             ack_type,
             ack_id: 0,
             grtt_response: self.grtt_response(now),
+            auth: self.signet.auth(),
             cc: None,
             payload,
         };
         ack.emit(out);
+        self.signet.seal(out);
     }
 
     /// The newest probe's time stamp plus the time that it was held here, so

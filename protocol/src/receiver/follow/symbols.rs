@@ -1,6 +1,6 @@
 //! Symbols in, leaves out.
 
-use super::{Event, Refusal, Session, Verdict};
+use super::{Event, Rejection, Session, Verdict};
 use crate::message::Activity;
 use crate::object::{BlockPhase, Blocks, Held};
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
@@ -23,12 +23,12 @@ impl Session {
             return if known {
                 Verdict::Duplicate
             } else {
-                Verdict::Refused(Refusal::Geometry)
+                Verdict::Refused(Rejection::Geometry)
             };
         };
         let layout = *blocks.layout();
         if id.sbn >= layout.blocks() || id.block_len != layout.block_len(id.sbn) {
-            return Verdict::Refused(Refusal::Geometry);
+            return Verdict::Refused(Rejection::Geometry);
         }
         let source = id.esi < id.block_len;
         let bytes = if source {
@@ -37,7 +37,7 @@ impl Session {
             usize::from(layout.symbol_bytes())
         };
         if payload != bytes || (!source && id.esi - id.block_len >= layout.parity_max()) {
-            return Verdict::Refused(Refusal::Geometry);
+            return Verdict::Refused(Rejection::Geometry);
         }
         let held = if source {
             blocks.hold_source(id.sbn, id.esi)
@@ -45,6 +45,7 @@ impl Session {
             blocks.hold_parity(id.sbn, id.esi - id.block_len)
         };
         self.note_position(now, header, 1);
+        self.note_progress(now, held);
         if held == Held::Duplicate {
             self.counters.duplicates += 1;
             return Verdict::Duplicate;
@@ -83,6 +84,7 @@ impl Session {
         self.heard = now;
         self.note_group(header.sender);
         self.note_position(now, header, count);
+        self.note_progress(now, held);
         if held != Held::New {
             self.requests.satisfied(toi, id.sbn);
         }
@@ -98,18 +100,19 @@ impl Session {
     fn note_position(&mut self, now: Time, header: &DataHeader, count: u16) {
         let (toi, sbn) = (header.toi, header.id.sbn);
         let at = self.shape.lane(toi, sbn);
-        let step = self.shape.lanes.into();
+        let stride: u32 = self.shape.lanes.into();
+        let repair = header.flags & flag::REPAIR != 0;
+        let place = (!repair && toi == IMAGE_TOI).then(|| {
+            let blocks = u64::from(sbn / stride) * u64::from(self.shape.image.block_len_max());
+            blocks + u64::from(header.id.esi)
+        });
         let lane = &mut self.lanes[at];
-        self.counters.received += u64::from(count);
-        let lost = lane.steps(header.sequence, count);
-        if lost != 0 {
-            let counted = i64::from(lost).max(-(self.counters.lost as i64));
-            self.counters.lost = self.counters.lost.saturating_add_signed(counted);
-        }
+        let step = lane.steps(header.sequence, count, place);
+        self.counters.received += step.received;
+        self.counters.lost = self.counters.lost.saturating_add_signed(step.lost);
         if toi == IMAGE_TOI {
             self.reports.note_block(sbn);
         }
-        let repair = header.flags & flag::REPAIR != 0;
         // First transmissions and repairs interleave; each kind is in order.
         let block = if repair {
             &mut lane.repair
@@ -122,9 +125,15 @@ impl Session {
             if let Some((toi, sbn)) = before.filter(|_| moved) {
                 self.requests.round_over(now, toi, sbn);
             }
-            self.requests.repair_seen(now, self.group, toi, sbn);
+            self.requests.repair_seen(now, toi, sbn);
         } else if moved {
-            self.pass(now, at, step, toi, sbn);
+            self.pass(now, at, stride, toi, sbn);
+        }
+    }
+
+    fn note_progress(&mut self, now: Time, held: Held) {
+        if held != Held::Duplicate {
+            self.progressed = now;
         }
     }
 

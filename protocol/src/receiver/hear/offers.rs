@@ -4,7 +4,7 @@
 use crate::limits::{OFFERS_MAX, SESSION_OBJECT_BYTES_MAX};
 use crate::object::ObjectLayout;
 use crate::object::{Blocks, Held};
-use crate::receiver::{Refusal, Verdict};
+use crate::receiver::{Rejection, Verdict};
 use crate::time::{Duration, Time};
 use crate::wire::{DataHeader, Fti};
 use alloc::vec::Vec;
@@ -49,24 +49,24 @@ impl Offers {
         payload: usize,
     ) -> Verdict {
         let Some(fti) = header.fti else {
-            return Verdict::Refused(Refusal::NoFti);
+            return Verdict::Refused(Rejection::NoFti);
         };
         if fti.object_size > SESSION_OBJECT_BYTES_MAX as u64 {
-            return Verdict::Refused(Refusal::TooLong(fti.object_size));
+            return Verdict::Refused(Rejection::TooLong(fti.object_size));
         }
         let key = OfferKey {
             sender: (header.source_id, header.sender.instance_id),
             from,
         };
         let Some(offer) = self.find_or_add(now, key, fti) else {
-            return Verdict::Refused(Refusal::Geometry);
+            return Verdict::Refused(Rejection::Geometry);
         };
         offer.heard = now;
         let Some(blocks) = &mut offer.blocks else {
-            return Verdict::Refused(Refusal::RefusedOffer);
+            return Verdict::Refused(Rejection::RefusedOffer);
         };
         if offer.fti != fti {
-            return Verdict::Refused(Refusal::Geometry);
+            return Verdict::Refused(Rejection::Geometry);
         }
         let layout = *blocks.layout();
         let (id, len) = (header.id, layout.block_len(0));
@@ -78,7 +78,7 @@ impl Offers {
         };
         if id.sbn != 0 || id.block_len != len || payload != bytes || id.esi >= len.saturating_mul(2)
         {
-            return Verdict::Refused(Refusal::Geometry);
+            return Verdict::Refused(Rejection::Geometry);
         }
         let held = if source {
             blocks.hold_source(0, id.esi)

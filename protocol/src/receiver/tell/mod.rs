@@ -1,6 +1,17 @@
-//! What a receiver tells of itself.
+//! What a receiver tells of itself: that it is there, how far it is, what it lacks,
+//! that it is done, or that it refuses.
 
-mod reports;
+mod completion;
+mod lacking;
+mod refusal;
+mod registration;
+mod signet;
+mod status;
 
-pub use reports::report_packets;
-pub(in crate::receiver) use reports::{Completion, Registration, StatusReports};
+pub(in crate::receiver) use completion::{Completion, LINGER};
+pub(in crate::receiver) use lacking::LackingPages;
+pub(in crate::receiver) use refusal::Refusals;
+pub(in crate::receiver) use registration::Registration;
+pub(in crate::receiver) use signet::Signet;
+pub(in crate::receiver) use status::StatusReports;
+pub use status::report_packets;

@@ -1,186 +1,114 @@
-//! The receivers that a session expects or has heard.
+//! The receivers that a session expects or has heard: who they are (a key and an
+//! installation), which of them weigh, and how they stand.
 
-use super::transfer::LossEstimate;
+mod member;
+
+pub(in crate::sender) use member::{Fresh, Proof};
+pub use member::{Member, MemberState};
+
 use crate::budget::Budget;
 use crate::key::PublicKey;
-use crate::limits::{NACK_BURST, NACK_RATE_PER_S, ROSTER_MAX};
-use crate::message::{Activity, Complete, Figures, Register, Status};
+use crate::limits::{
+    CLONES_MAX, PENDING_LIVES_MAX, ROSTER_MAX, UNENROLLED_PER_ADDRESS_MAX, UNPROVEN_PER_ADDRESS_MAX,
+};
+use crate::message::{Complete, Refusal};
 use crate::time::{Duration, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
-/// A receiver that was heard keeps its address for this long.
-const ADDRESS_HOLD: Duration = Duration::from_millis(400);
+/// Who registered without proving anything is forgotten after this.
+const UNPROVEN_HOLD: Duration = Duration::from_secs(10);
+/// Who registers again and again is welcomed no more often than this.
+const WELCOME_GAP: Duration = Duration::from_millis(20);
 
-/// Where one receiver stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MemberState {
-    /// On the roster, not heard yet.
-    Expected,
-    /// Registered, and taking symbols.
-    Receiving,
-    /// Every leaf verified; syncing.
-    Finishing,
-    /// Verified and in place.
-    Complete,
-    /// It said that it failed.
-    Failed(String),
-    /// Not heard for longer than the stall time-out.
-    Stalled,
-    /// Given up: it did not sustain the floor of the rate.
-    Slow {
-        /// Bits of L2 a second that it did sustain.
-        sustained_bps: u64,
-    },
-    /// It did not sustain the floor of the rate: its turn, by unicast, comes
-    /// when nobody else is left.
-    Aside,
-}
+/// A device: its key, and which of the machines that have this key.
+pub(in crate::sender) type Identity = (PublicKey, [u8; 8]);
 
-/// One receiver.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Its key.
-    pub key: PublicKey,
-    /// Node id in this session.
-    pub node: u32,
-    /// Name for people: the roster's, else its own.
+/// A registration whose signature was checked.
+#[derive(Debug)]
+pub(in crate::sender) struct Registered {
+    pub identity: Identity,
     pub name: String,
-    /// Whether the roster lists its key.
-    pub enrolled: bool,
-    /// Where it stands.
-    pub state: MemberState,
-    /// Address of its feedback.
-    pub address: Option<SocketAddr>,
-    /// When it was last heard.
-    pub heard: Time,
-    /// Loss of its path and socket together.
-    pub loss: LossEstimate,
-    /// DATA packets it missed so far, from sequence gaps.
-    pub lost: u64,
-    /// Its socket's drops, in buffers.
-    pub socket_drops: u32,
-    /// What it sustained when it last held the session below the floor of its
-    /// rate, in bits of L2 a second.
-    pub sustained_bps: Option<u64>,
-    /// Whether it had its turn by unicast.
-    pub unicast: bool,
-    /// Leaves that it has verified.
-    pub leaves_verified: u32,
-    /// When its completion was heard.
-    pub completed_at: Option<Time>,
-    /// Figures of its completion.
-    pub figures: Figures,
-    /// Lane positions that it has read, in packets since the start.
-    pub(in crate::sender) read: Vec<u64>,
-    /// The same when its turn by unicast came, until it has read more than that:
-    /// so long, it counts as lost what it was not served.
-    pub(in crate::sender) turn: Option<Vec<u64>>,
-    pub(in crate::sender) buffer_packets: u32,
-    pub(in crate::sender) missing: Option<Vec<(u64, u64)>>,
-    pub(in crate::sender) welcome_due: bool,
-    pub(in crate::sender) nacks: Budget,
-    /// Whether it has said more than its registration from its address.
-    proven: bool,
-    /// Where else its registration came from before that.
-    rival: Option<SocketAddr>,
+    pub life: Proof,
 }
 
-impl Member {
-    fn new(key: PublicKey, name: String, enrolled: bool) -> Member {
-        Member {
-            key,
-            node: 0,
-            name,
-            enrolled,
-            state: MemberState::Expected,
-            address: None,
-            heard: Time::ZERO,
-            loss: LossEstimate::default(),
-            lost: 0,
-            socket_drops: 0,
-            sustained_bps: None,
-            unicast: false,
-            leaves_verified: 0,
-            completed_at: None,
-            figures: Figures::default(),
-            read: Vec::new(),
-            turn: None,
-            buffer_packets: 0,
-            missing: None,
-            welcome_due: false,
-            nacks: Budget::new(NACK_RATE_PER_S, NACK_BURST),
-            proven: false,
-            rival: None,
-        }
-    }
-
-    /// Whether feedback from here is its own. Somebody may replay its registration
-    /// and be first, so of two addresses that it came from, the one that says more
-    /// is taken.
-    pub(in crate::sender) fn recognise(&mut self, from: SocketAddr) -> bool {
-        if !self.proven && self.rival == Some(from) {
-            self.address = Some(from);
-        }
-        let own = self.address == Some(from);
-        self.proven |= own;
-        own
-    }
-
-    /// Whether the session still works for it.
-    pub fn is_open(&self) -> bool {
-        matches!(self.state, MemberState::Receiving | MemberState::Finishing)
-    }
-
-    /// Whether nothing that it says counts but that it completed.
-    pub(in crate::sender) fn is_unserved(&self) -> bool {
-        matches!(self.state, MemberState::Slow { .. } | MemberState::Aside)
-    }
-
-    /// Takes the counts of a status report; gives the packets received and lost
-    /// since the one before.
-    pub(in crate::sender) fn note_counts(&mut self, status: &Status) -> (u64, u64) {
-        self.lost = status.lost;
-        self.leaves_verified = status.leaves_verified;
-        self.socket_drops = status.socket_drops;
-        self.loss.report(status.received, status.lost)
-    }
-
-    /// Whether the session works for it, or will.
-    fn is_awaited(&self) -> bool {
-        self.is_open() || self.state == MemberState::Aside
-    }
+/// Receivers from one address that no roster names.
+#[derive(Debug, Default, Clone, Copy)]
+struct Behind {
+    all: u32,
+    unproven: u32,
 }
 
-/// All receivers, by node id and by key. What is asked every turn of the
+/// All receivers, by node id and by identity. What is asked every turn of the
 /// sender's loop is counted when it changes: there may be thousands.
-#[derive(Debug, Default)]
-pub struct Roster {
+///
+/// A roster is exclusive: with one, only those whose key it lists *weigh*, in the
+/// window, the loss, the end and the verdict. Without one everybody weighs who has
+/// proven to be there.
+#[derive(Debug)]
+pub struct Membership {
     members: Vec<Member>,
     by_node: BTreeMap<u32, usize>,
-    by_key: BTreeMap<PublicKey, usize>,
+    by_identity: BTreeMap<Identity, usize>,
+    by_key: BTreeMap<PublicKey, Vec<usize>>,
+    behind: BTreeMap<IpAddr, Behind>,
+    exclusive: bool,
+    /// Of the roster, not heard yet.
+    unheard: usize,
     heard: usize,
     open: usize,
     welcomes_due: usize,
+    next_nonce: u32,
+    /// What each may ask for, full.
+    blocks: Budget,
     /// Nobody stalls before this.
     stall_at: Time,
     /// Who has its turn by unicast: nobody else is served then.
     alone: Option<usize>,
 }
 
-impl Roster {
-    /// A roster that expects these receivers, by name and key.
-    pub fn expecting(expected: impl IntoIterator<Item = (String, PublicKey)>) -> Roster {
-        let mut roster = Roster::default();
+impl Membership {
+    /// A session that expects these receivers, by name and key; each may ask for
+    /// blocks as `blocks` allows.
+    pub(in crate::sender) fn expecting(
+        expected: impl IntoIterator<Item = (String, PublicKey)>,
+        blocks: Budget,
+    ) -> Membership {
+        let mut membership = Membership {
+            members: Vec::new(),
+            by_node: BTreeMap::new(),
+            by_identity: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            exclusive: false,
+            unheard: 0,
+            heard: 0,
+            open: 0,
+            welcomes_due: 0,
+            next_nonce: 1,
+            blocks,
+            stall_at: Time::ZERO,
+            alone: None,
+        };
         for (name, key) in expected {
-            roster.by_key.entry(key).or_insert_with(|| {
-                roster.members.push(Member::new(key, name, true));
-                roster.members.len() - 1
-            });
+            if membership.by_key.contains_key(&key) {
+                continue;
+            }
+            membership.exclusive = true;
+            membership.unheard += 1;
+            membership.add(key, name, true);
         }
-        roster
+        membership
+    }
+
+    fn add(&mut self, key: PublicKey, name: String, enrolled: bool) -> usize {
+        let at = self.members.len();
+        let member = Member::new(key, name, enrolled, self.blocks.clone());
+        self.members.push(member);
+        self.by_key.entry(key).or_default().push(at);
+        at
     }
 
     /// Every receiver.
@@ -188,14 +116,36 @@ impl Roster {
         &self.members
     }
 
-    /// Receivers heard so far.
+    /// Whether a roster says who weighs.
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    /// Whether other machines have the key of this one.
+    pub fn is_clone(&self, member: &Member) -> bool {
+        let same = self.by_key.get(&member.key);
+        same.is_some_and(|same| same.len() > 1)
+    }
+
+    /// Whether what this member says and how it ends concerns others.
+    pub fn weighs(&self, member: &Member) -> bool {
+        member.proven && (member.enrolled || !self.exclusive)
+    }
+
+    /// Receivers that weigh and were heard so far.
     pub fn heard(&self) -> usize {
         self.heard
     }
 
-    /// Receivers that the session still works for.
+    /// Receivers that weigh and that the session still works for.
     pub fn open(&self) -> usize {
         self.open
+    }
+
+    /// Those that weigh and are open.
+    pub(in crate::sender) fn weighing(&self) -> impl Iterator<Item = &Member> {
+        let members = self.members.iter();
+        members.filter(|member| member.is_open() && self.weighs(member))
     }
 
     /// Who is served alone, by unicast, now that the others have ended.
@@ -216,7 +166,7 @@ impl Roster {
         positions: Vec<u64>,
     ) -> Option<&mut Member> {
         let mut members = self.members.iter();
-        self.alone = members.position(|member| member.state == MemberState::Aside);
+        self.alone = members.position(|m| m.state == MemberState::Aside && self.weighs(m));
         let at = self.alone?;
         self.set_state(at, MemberState::Receiving);
         let member = &mut self.members[at];
@@ -229,25 +179,27 @@ impl Roster {
 
     /// Whether every receiver of the roster has been heard.
     pub(in crate::sender) fn all_heard(&self) -> bool {
-        self.heard == self.members.len()
+        self.unheard == 0
+    }
+
+    /// Changes a member, and what is counted of it.
+    fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Member) -> R) -> R {
+        let before = self.counted(at);
+        let result = change(&mut self.members[at]);
+        let after = self.counted(at);
+        self.heard = self.heard + usize::from(after.0) - usize::from(before.0);
+        self.open = self.open + usize::from(after.1) - usize::from(before.1);
+        result
+    }
+
+    fn counted(&self, at: usize) -> (bool, bool) {
+        let member = &self.members[at];
+        let heard = self.weighs(member) && member.state != MemberState::Expected;
+        (heard, heard && member.is_open())
     }
 
     pub(in crate::sender) fn set_state(&mut self, at: usize, state: MemberState) {
-        let member = &mut self.members[at];
-        let was_open = member.is_open();
-        self.heard += usize::from(member.state == MemberState::Expected);
-        member.state = state;
-        match (was_open, member.is_open()) {
-            (false, true) => self.open += 1,
-            (true, false) => self.open -= 1,
-            _ => {}
-        }
-    }
-
-    /// Forgets which leaves receivers said they lack: from now on everybody is
-    /// served by what it asks for.
-    pub(in crate::sender) fn forget_missing(&mut self) {
-        self.members.iter_mut().for_each(|m| m.missing = None);
+        self.change(at, |member| member.state = state);
     }
 
     /// Whether a registration waits to be confirmed.
@@ -255,16 +207,17 @@ impl Roster {
         self.welcomes_due > 0
     }
 
-    /// Takes up to `count` receivers whose registration is to be confirmed.
+    /// Takes up to `count` members with registrations to be confirmed.
     pub(in crate::sender) fn take_welcomes(
         &mut self,
+        now: Time,
         count: usize,
     ) -> impl Iterator<Item = &Member> {
         let due = self.welcomes_due.min(count);
         self.welcomes_due -= due;
         let waiting = self.members.iter_mut().filter(|m| m.welcome_due);
-        waiting.take(due).map(|member| {
-            member.welcome_due = false;
+        waiting.take(due).map(move |member| {
+            (member.welcome_due, member.welcomed) = (false, now);
             &*member
         })
     }
@@ -274,83 +227,165 @@ impl Roster {
         &mut self.members[at]
     }
 
-    /// The receiver with this node id.
-    pub(in crate::sender) fn by_node(&mut self, node: u32) -> Option<(usize, &mut Member)> {
-        let at = *self.by_node.get(&node)?;
-        Some((at, self.members.get_mut(at)?))
+    /// The place of the receiver with this node id.
+    pub(in crate::sender) fn place_of(&self, node: u32) -> Option<usize> {
+        self.by_node.get(&node).copied()
     }
 
-    /// Enters a registration; gives the member, and whether it is new to this
-    /// session. `None`: the roster is full.
+    /// The place of this device.
+    pub(in crate::sender) fn place_of_device(&self, identity: &Identity) -> Option<usize> {
+        self.by_identity.get(identity).copied()
+    }
+
+    /// The members with this key.
+    pub(in crate::sender) fn places_of_key(&self, key: &PublicKey) -> &[usize] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether one more device may register from here that no roster names.
+    pub(in crate::sender) fn has_room_for(&self, address: IpAddr) -> bool {
+        let behind = self.behind.get(&address).copied().unwrap_or_default();
+        self.members.len() < ROSTER_MAX
+            && behind.unproven < UNPROVEN_PER_ADDRESS_MAX
+            && behind.all < UNENROLLED_PER_ADDRESS_MAX
+    }
+
+    /// A number for a registration: each is given once.
+    pub(in crate::sender) fn next_nonce(&mut self) -> u32 {
+        self.next_nonce = self.next_nonce.wrapping_add(1).max(1);
+        self.next_nonce
+    }
+
+    /// A life that is known registered again: it is welcomed again, unless it just
+    /// was. That is all that a replayed registration does.
+    pub(in crate::sender) fn welcome_again(&mut self, now: Time, at: usize) {
+        if now.since(self.members[at].welcomed) >= WELCOME_GAP {
+            self.welcome_soon(at);
+        }
+    }
+
+    fn welcome_soon(&mut self, at: usize) {
+        self.welcomes_due += usize::from(!self.members[at].welcome_due);
+        self.members[at].welcome_due = true;
+    }
+
+    /// Enters a registration of a life that is new. The first life of a device is
+    /// served at once; another only when it has proven that it is no replay.
+    /// Gives the member's place, and whether that is new to this session.
     pub(in crate::sender) fn register(
         &mut self,
         now: Time,
-        from: SocketAddr,
-        key: PublicKey,
-        register: Register,
+        registered: Registered,
         positions: &[u64],
-    ) -> Option<(&mut Member, bool)> {
-        let at = match self.by_key.get(&key) {
-            Some(&at) => at,
-            None if self.members.len() >= ROSTER_MAX => return None,
-            None => {
-                self.members
-                    .push(Member::new(key, register.name.clone(), false));
-                self.by_key.insert(key, self.members.len() - 1);
-                self.members.len() - 1
-            }
-        };
-        // A registration that somebody replays must not turn the feedback of a
-        // receiver that is alive away.
-        let member = &mut self.members[at];
-        let moved = member.address.is_some_and(|address| address != from);
-        if moved && member.is_awaited() && now.since(member.heard) < ADDRESS_HOLD {
-            member.rival.get_or_insert(from);
-            return None;
-        }
-        let node = self.free_node(register.node, at, &key);
-        self.by_node.insert(node, at);
-        let fresh = self.members[at].state == MemberState::Expected;
-        let restarted = self.members[at].is_awaited() && self.members[at].address != Some(from);
-        if fresh || restarted || self.members[at].state == MemberState::Stalled {
-            // Who comes while another has its turn gets one of its own.
-            let aside = self.alone.is_some_and(|alone| alone != at);
-            let state = match self.members[at].state {
-                MemberState::Aside => MemberState::Aside,
-                _ if aside => MemberState::Aside,
-                _ => MemberState::Receiving,
-            };
-            self.set_state(at, state);
-            let member = &mut self.members[at];
-            if moved {
-                // Another process: it counts from zero.
-                (member.loss, member.lost) = (LossEstimate::default(), 0);
-                member.socket_drops = 0;
-                (member.proven, member.rival) = (false, None);
-            }
-            member.read = positions.to_vec();
-            member.missing = register.missing;
-        }
+    ) -> Option<(usize, bool)> {
+        let Registered {
+            identity,
+            name,
+            mut life,
+        } = registered;
+        let at = self.place_for(identity, name, life.address.ip())?;
+        life.node = self.free_node(life.node, at, &identity.0);
+        self.by_node.insert(life.node, at);
         self.stall_at = Time::ZERO;
-        self.welcomes_due += usize::from(!self.members[at].welcome_due);
-        let member = &mut self.members[at];
-        member.node = node;
-        member.address = Some(from);
-        member.heard = now;
-        member.buffer_packets = register.buffer_packets;
-        member.welcome_due = true;
-        Some((member, fresh))
+        let fresh = self.members[at].life.is_none();
+        let aside = self.alone.is_some_and(|alone| alone != at);
+        self.change(at, |member| {
+            member.installation = Some(identity.1);
+            member.heard = now;
+            if !fresh {
+                if member.pending.len() >= PENDING_LIVES_MAX {
+                    member.pending.remove(0);
+                }
+                return member.pending.push(life);
+            }
+            // Who comes while another has its turn gets one of its own.
+            member.state = match aside {
+                true => MemberState::Aside,
+                false => MemberState::Receiving,
+            };
+            member.begin_life(life, positions);
+        });
+        self.welcome_soon(at);
+        Some((at, fresh))
     }
 
-    /// The node id that `at` wants, unless another key has it.
+    fn place_for(&mut self, identity: Identity, name: String, from: IpAddr) -> Option<usize> {
+        if let Some(&at) = self.by_identity.get(&identity) {
+            return Some(at);
+        }
+        let same = self.places_of_key(&identity.0);
+        let expected = same
+            .iter()
+            .find(|&&at| self.members[at].installation.is_none());
+        let enrolled = same.iter().any(|&at| self.members[at].enrolled);
+        let at = match expected.copied() {
+            Some(at) => {
+                self.unheard -= usize::from(self.members[at].enrolled);
+                at
+            }
+            None if same.len() >= CLONES_MAX || self.members.len() >= ROSTER_MAX => return None,
+            None => self.add(identity.0, name, enrolled),
+        };
+        if !enrolled {
+            let behind = self.behind.entry(from).or_default();
+            behind.all += 1;
+            behind.unproven += 1;
+        }
+        self.by_identity.insert(identity, at);
+        Some(at)
+    }
+
+    /// A message was sealed by this life of the member: it is there, and the one
+    /// that is served from now on. `newest`: it speaks from where it is now.
+    pub(in crate::sender) fn prove(
+        &mut self,
+        now: Time,
+        at: usize,
+        pending: Option<usize>,
+        newest: bool,
+        from: SocketAddr,
+        positions: &[u64],
+    ) {
+        let enrolled = self.members[at].enrolled;
+        let first = !self.members[at].proven;
+        if let (true, false, Some(address)) = (first, enrolled, self.members[at].address)
+            && let Some(behind) = self.behind.get_mut(&address.ip())
+        {
+            behind.unproven = behind.unproven.saturating_sub(1);
+        }
+        let aside = self.alone.is_some_and(|alone| alone != at);
+        let stale = self.change(at, |member| {
+            member.proven = true;
+            member.heard = now;
+            let mut stale = None;
+            if let Some(pending) = pending {
+                let life = member.pending.remove(pending);
+                stale = Some(member.node).filter(|node| *node != life.node);
+                member.begin_life(life, positions);
+                member.state = match (&member.state, aside) {
+                    (MemberState::Aside, _) | (_, true) => MemberState::Aside,
+                    (slow @ MemberState::Slow { .. }, _) => slow.clone(),
+                    _ => MemberState::Receiving,
+                };
+            } else if member.state == MemberState::Stalled {
+                member.state = MemberState::Receiving;
+            }
+            if newest {
+                member.address = Some(from);
+            }
+            stale
+        });
+        self.stall_at = Time::ZERO;
+        if let Some(node) = stale {
+            self.by_node.remove(&node);
+        }
+    }
+
+    /// The node id that `at` wants, unless another device has it.
     fn free_node(&self, wanted: u32, at: usize, key: &PublicKey) -> u32 {
         let mut node = wanted;
-        let mut salt = u32::from_be_bytes([
-            key.as_bytes()[8],
-            key.as_bytes()[9],
-            key.as_bytes()[10],
-            key.as_bytes()[11],
-        ]);
+        let [a, b, c, d] = core::array::from_fn(|byte| key.as_bytes()[8 + byte]);
+        let mut salt = u32::from_be_bytes([a, b, c, d]);
         loop {
             let taken = self.by_node.get(&node).is_some_and(|&holder| holder != at);
             if !taken && node != 0 && node != u32::MAX {
@@ -361,54 +396,81 @@ impl Roster {
         }
     }
 
-    /// Enters a completion or a failure; gives the member's place if that was
-    /// news.
-    pub(in crate::sender) fn complete(
-        &mut self,
-        now: Time,
-        key: &PublicKey,
-        complete: Complete,
-    ) -> Option<usize> {
-        let &at = self.by_key.get(key)?;
-        let member = &mut self.members[at];
-        member.heard = now;
-        if member.completed_at.is_some() {
-            return None;
-        }
-        member.completed_at = Some(now);
-        member.lost = complete.figures.lost_symbols;
-        member.figures = complete.figures;
-        let state = match complete.error {
-            None => MemberState::Complete,
-            Some(error) => MemberState::Failed(error),
-        };
-        self.set_state(at, state);
-        Some(at)
+    /// Enters a completion or a failure of the life that is served, if it is newer
+    /// than what is known of it; whether it was.
+    pub(in crate::sender) fn complete(&mut self, now: Time, at: usize, complete: Complete) -> bool {
+        self.change(at, |member| {
+            member.heard = now;
+            if complete.count <= member.outcome {
+                return false;
+            }
+            member.outcome = complete.count;
+            member.completed_at = Some(now);
+            member.lost = member.lost.max(complete.figures.lost_symbols);
+            (member.had, member.figures) = (complete.had, complete.figures);
+            member.state = match complete.error {
+                None => MemberState::Complete,
+                Some(error) => MemberState::Failed(error),
+            };
+            true
+        })
     }
 
-    /// Marks receivers that said nothing for `timeout` as stalled.
+    /// A device refuses the session, or leaves it; whether that was news. One that
+    /// was not heard before is entered with its refusal.
+    pub(in crate::sender) fn refuse(
+        &mut self,
+        now: Time,
+        key: PublicKey,
+        from: SocketAddr,
+        refusal: Refusal,
+    ) -> bool {
+        let identity = (key, refusal.installation);
+        let Some(at) = self.place_for(identity, refusal.name.clone(), from.ip()) else {
+            return false;
+        };
+        // Only the life that is served can leave; a replay of another is old news.
+        let other = self.members[at].life.as_ref();
+        if other.is_some_and(|life| life.number != refusal.life) {
+            return false;
+        }
+        self.change(at, |member| {
+            member.installation = Some(identity.1);
+            (member.heard, member.address) = (now, member.address.or(Some(from)));
+            // It signed it: that it is there needs no other proof.
+            member.proven = true;
+            if member.state == MemberState::Complete {
+                return false;
+            }
+            let news = !matches!(&member.state, MemberState::Refused(old) if *old == refusal);
+            member.state = MemberState::Refused(refusal);
+            news
+        })
+    }
+
+    /// Marks receivers that said nothing for `timeout` as stalled, and those that
+    /// never proved to be there.
     pub(in crate::sender) fn stall(&mut self, now: Time, timeout: Duration) {
         if now < self.stall_at {
             return;
         }
         self.stall_at = Time::NEVER;
         for at in 0..self.members.len() {
-            if !self.members[at].is_awaited() {
+            let member = &self.members[at];
+            if !member.is_awaited() {
                 continue;
             }
-            let stalls = self.members[at].heard + timeout;
+            let hold = if member.proven {
+                timeout
+            } else {
+                UNPROVEN_HOLD
+            };
+            let stalls = member.heard + hold;
             if stalls <= now {
                 self.set_state(at, MemberState::Stalled);
             } else {
                 self.stall_at = self.stall_at.min(stalls);
             }
-        }
-    }
-
-    /// The activity that a receiver reports.
-    pub(in crate::sender) fn note_activity(member: &mut Member, activity: Activity) {
-        if member.is_open() && activity == Activity::Finishing {
-            member.state = MemberState::Finishing;
         }
     }
 }

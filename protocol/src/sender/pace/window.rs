@@ -6,7 +6,7 @@
 //! the socket buffers.
 
 use crate::limits::{WINDOW_SILENCE, WINDOWED_GROUP_MAX};
-use crate::sender::{Member, Roster};
+use crate::sender::{Member, Membership};
 use crate::time::{Duration, Time};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -49,11 +49,6 @@ impl Window {
         }
     }
 
-    /// Packets that all lanes have numbered.
-    pub(in crate::sender) fn numbered(&self) -> u64 {
-        self.positions.iter().map(|&(position, _)| position).sum()
-    }
-
     pub(in crate::sender) fn positions(&self) -> Vec<u64> {
         self.positions
             .iter()
@@ -94,38 +89,36 @@ impl Window {
     }
 
     /// The position that `lane` must not go beyond.
-    pub(in crate::sender) fn limit(&self, now: Time, lane: usize, roster: &Roster) -> u64 {
-        if roster.open() > WINDOWED_GROUP_MAX {
+    pub(in crate::sender) fn limit(&self, now: Time, lane: usize, members: &Membership) -> u64 {
+        if members.open() > WINDOWED_GROUP_MAX {
             return u64::MAX;
         }
         // The last few of a large group report too seldom to be waited for long.
-        let silence = if roster.heard() > WINDOWED_GROUP_MAX {
+        let silence = if members.heard() > WINDOWED_GROUP_MAX {
             LARGE_GROUP_SILENCE
         } else {
             WINDOW_SILENCE
         };
-        let open = roster.members().iter().filter(|m| m.is_open());
-        let holding = open.filter(|m| now.since(m.heard) < silence);
+        let holding = members.weighing().filter(|m| now.since(m.heard) < silence);
         let limits = holding.map(|m| m.read.get(lane).copied().unwrap_or(0) + self.packets_of(m));
         limits.min().unwrap_or(u64::MAX)
     }
 
     /// Whether a lane can hardly go on for what this member has not read, and
     /// whether somebody else has read at least half a window more of it.
-    pub(in crate::sender) fn holds(&self, roster: &Roster, at: usize) -> (bool, bool) {
-        if roster.open() > WINDOWED_GROUP_MAX {
+    pub(in crate::sender) fn holds(&self, members: &Membership, at: usize) -> (bool, bool) {
+        if members.open() > WINDOWED_GROUP_MAX {
             return (false, false);
         }
-        let members = roster.members();
-        let packets = self.packets_of(&members[at]);
+        let own = &members.members()[at];
+        let packets = self.packets_of(own);
         let read = |member: &Member, lane: usize| member.read.get(lane).copied().unwrap_or(0);
-        let held = (0..).zip(&self.positions).find(|&(lane, &(position, _))| {
-            position + packets / 4 >= read(&members[at], lane) + packets
-        });
+        let held = (0..)
+            .zip(&self.positions)
+            .find(|&(lane, &(position, _))| position + packets / 4 >= read(own, lane) + packets);
         let behind = held.is_some_and(|(lane, _)| {
-            let others = members.iter().filter(|member| member.is_open());
-            let furthest = others.map(|member| read(member, lane)).max();
-            furthest.is_some_and(|furthest| furthest >= read(&members[at], lane) + packets / 2)
+            let furthest = members.weighing().map(|member| read(member, lane)).max();
+            furthest.is_some_and(|furthest| furthest >= read(own, lane) + packets / 2)
         });
         (held.is_some(), behind)
     }

@@ -1,11 +1,12 @@
 //! The beginning of a session: announcing it, answering registrations, and
 //! deciding what the first pass has.
 
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::message::{self, Notice};
+use crate::limits::{MESSAGE_BYTES_MAX, PENDING_LIVES_MAX};
+use crate::message::{Notice, WelcomeEntry};
 use crate::object::tree::LEAF_BYTES;
 use crate::offer::{IMAGE_TOI, LEAVES_TOI};
-use crate::sender::{Ending, MEASURE_MAX, Order, Phase, Sender};
+use crate::seal::Life;
+use crate::sender::{Ending, MEASURE_MAX, Member, Order, Phase, Sender};
 use crate::time::{Duration, Time};
 use crate::wire::{CcList, CommandBody, Timestamp};
 use alloc::vec;
@@ -16,19 +17,9 @@ const ANNOUNCE_EVERY: Duration = Duration::from_millis(200);
 /// Registrations are answered this often.
 const ANSWER_EVERY: Duration = Duration::from_millis(2);
 /// Entries in one welcome.
-const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / message::WELCOME_ENTRY_BYTES - 3;
+const WELCOMES_MAX: usize = MESSAGE_BYTES_MAX / WelcomeEntry::BYTES - 3;
 
 impl Sender {
-    /// Somebody heard symbols and does not know the session yet. Strangers can
-    /// make this happen, so it is bounded.
-    pub(in crate::sender) fn announce_soon(&mut self, now: Time) -> bool {
-        let solicited = self.solicited.take(now);
-        if solicited {
-            self.announce_at = now;
-        }
-        solicited
-    }
-
     pub(in crate::sender) fn announce(&mut self, now: Time) {
         self.announce_due = true;
         self.probe(now);
@@ -53,8 +44,8 @@ impl Sender {
     }
 
     pub(in crate::sender) fn start_if_ready(&mut self, now: Time) {
-        let heard = self.roster.heard();
-        let all_enrolled = self.roster.all_heard();
+        let heard = self.membership.heard();
+        let all_enrolled = self.membership.all_heard();
         let enough = match self.config.receivers {
             Some(count) => heard >= count && all_enrolled,
             None if !self.config.roster.is_empty() => all_enrolled,
@@ -67,9 +58,30 @@ impl Sender {
         // A registration is answered by a probe, which is answered in turn.
         let measured =
             self.grtt.is_measured() || now.since(self.newest_registration) >= MEASURE_MAX;
-        if (enough && measured) || waited {
+        if ((enough && measured) || waited) && self.knows_lacking(now) {
             self.start(now);
         }
+    }
+
+    /// Whether it is known which leaves are to be sent: all, unless everybody has
+    /// some already and says which are lacking.
+    fn knows_lacking(&mut self, now: Time) -> bool {
+        if self.membership.weighing().any(|member| member.held == 0) {
+            return true;
+        }
+        self.lacking.begin(now);
+        if self.lacking.is_settled(now) {
+            return true;
+        }
+        let spread = Duration::from_micros(50) * self.group_size() as u32;
+        let gap = self.grtt() * 2 + spread;
+        while let Some((page, known)) = self.lacking.poll(now, gap) {
+            let mut content = Vec::new();
+            let known = &known;
+            Notice::Poll { page, known }.emit(&mut content);
+            self.push_command(&CommandBody::Application(&content));
+        }
+        false
     }
 
     pub(in crate::sender) fn start(&mut self, now: Time) {
@@ -86,7 +98,6 @@ impl Sender {
             self.phase = Phase::Flushing;
             self.flush_at = now;
         }
-        self.roster.forget_missing();
     }
 
     pub(in crate::sender) fn schedule(&mut self, toi: u16, blocks: Range<u32>) {
@@ -102,19 +113,15 @@ impl Sender {
         let Some(layout) = self.config.shape.layout(IMAGE_TOI) else {
             return Vec::new();
         };
-        let open = || self.roster.members().iter().filter(|m| m.is_open());
-        if open().any(|m| m.missing.is_none()) {
+        if self.membership.weighing().any(|member| member.held == 0) {
             return core::iter::once(0..layout.blocks()).collect();
         }
         let mut lacking = vec![false; layout.blocks() as usize];
-        for (first, end) in open().flat_map(|m| m.missing.iter().flatten()) {
-            let bytes =
-                first.saturating_mul(LEAF_BYTES)..end.saturating_mul(LEAF_BYTES).min(layout.size());
+        for leaf in self.lacking.leaves() {
+            let bytes = leaf * LEAF_BYTES..((leaf + 1) * LEAF_BYTES).min(layout.size());
             let symbols = layout.symbols_touching(&bytes);
-            if symbols.end <= layout.symbols() {
-                let blocks = layout.blocks_touching(&symbols);
-                lacking[blocks.start as usize..blocks.end as usize].fill(true);
-            }
+            let blocks = layout.blocks_touching(&symbols);
+            lacking[blocks.start as usize..blocks.end as usize].fill(true);
         }
         let mut runs: Vec<Range<u32>> = Vec::new();
         for sbn in (0..layout.blocks()).filter(|&sbn| lacking[sbn as usize]) {
@@ -133,16 +140,28 @@ impl Sender {
             return;
         }
         self.answer_at = now + ANSWER_EVERY;
-        self.welcome();
-        self.answer_due = self.roster.has_welcomes_due();
+        self.welcome(now);
+        self.answer_due = self.membership.has_welcomes_due();
         self.probe(now);
     }
 
-    pub(in crate::sender) fn welcome(&mut self) {
+    pub(in crate::sender) fn welcome(&mut self, now: Time) {
         let mut entries = Vec::new();
-        for member in self.roster.take_welcomes(WELCOMES_MAX) {
-            entries.extend_from_slice(&member.key.as_bytes()[..8]);
-            entries.extend_from_slice(&member.node.to_be_bytes());
+        let mut room = WELCOMES_MAX;
+        while room > 0 {
+            // Its lives are welcomed together.
+            let most = room / (1 + PENDING_LIVES_MAX);
+            let mut taken = 0;
+            for member in self.membership.take_welcomes(now, most) {
+                taken += 1;
+                for entry in welcomes(member) {
+                    room -= 1;
+                    entry.emit(&mut entries);
+                }
+            }
+            if taken == 0 {
+                break;
+            }
         }
         if !entries.is_empty() {
             let mut content = Vec::new();
@@ -150,4 +169,24 @@ impl Sender {
             self.push_command(&CommandBody::Application(&content));
         }
     }
+}
+
+/// A welcome for every life of a member that registered.
+fn welcomes(member: &Member) -> impl Iterator<Item = WelcomeEntry> {
+    let installation = member.installation.unwrap_or_default();
+    let lives = member.life.iter().chain(&member.pending);
+    lives.map(move |life| {
+        let name = Life {
+            key: member.key,
+            installation,
+            number: life.number,
+        }
+        .name();
+        WelcomeEntry {
+            life: name,
+            node: life.node,
+            nonce: life.nonce,
+            proof: life.welcome.welcome_proof(life.node, life.nonce),
+        }
+    })
 }

@@ -76,16 +76,16 @@ impl Sender {
             return;
         }
         // Whoever was too slow may have a long queue before it.
-        let slow = self.roster.members().iter().any(Member::is_unserved);
+        let slow = self.membership.members().iter().any(Member::is_unserved);
         self.end_at = now + if slow { END_SPACING_SLOW } else { END_SPACING };
     }
 
     pub(in crate::sender) fn group_size(&self) -> usize {
-        if self.roster.alone().is_some() {
+        if self.membership.alone().is_some() {
             return 1;
         }
         let expected = self.config.receivers.unwrap_or(1);
-        self.roster.heard().max(expected).min(ROSTER_MAX)
+        self.membership.heard().max(expected).min(ROSTER_MAX)
     }
 
     /// The backoff factor K. A small group needs no suppression. A middling one

@@ -16,6 +16,7 @@ use crate::wire::Level;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Symbols `first..first + count` of a block, by ESI, to be sent as repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,14 @@ struct Wanted {
     again: Vec<(u16, u16)>,
 }
 
+/// Runs of no more blocks are looked at when they are asked for.
+const RUN_BLOCKS: u32 = 8;
+/// Longer runs that are kept to be looked at.
+const RUNS_MAX: usize = 64;
+/// Blocks of them that are looked at together, and how often.
+const LOOK_BLOCKS: u32 = 512;
+const LOOK_EVERY: Duration = Duration::from_micros(500);
+
 /// The blocks of both objects.
 #[derive(Debug)]
 pub struct Ledger {
@@ -65,6 +74,10 @@ pub struct Ledger {
     leaf_list: Vec<Entry>,
     image: Vec<Entry>,
     wanted: BTreeMap<(u16, u32), Wanted>,
+    /// Runs of whole blocks that are asked for and not looked at yet, apart from
+    /// each other.
+    runs: Vec<(u16, Range<u32>)>,
+    look_at: Option<Time>,
     close_at: Option<Time>,
     /// Something was asked for that the group has not been told of.
     advertise_at: Option<Time>,
@@ -84,6 +97,8 @@ impl Ledger {
             leaf_list: entries(LEAVES_TOI),
             image: entries(IMAGE_TOI),
             wanted: BTreeMap::new(),
+            runs: Vec::new(),
+            look_at: None,
             close_at: None,
             advertise_at: None,
             advertised: Time::ZERO,
@@ -130,11 +145,28 @@ impl Ledger {
 
     /// Whether every order was sent and nothing more is asked for.
     pub fn is_idle(&self) -> bool {
-        self.outstanding == 0 && self.wanted.is_empty()
+        self.outstanding == 0 && self.wanted.is_empty() && self.runs.is_empty()
     }
 
-    /// Takes one range of a NACK. Gives whether it asks for anything that is
-    /// not under way.
+    /// Blocks of this session that a range names.
+    pub fn blocks_of(&self, span: &Span) -> u64 {
+        let blocks = self
+            .shape
+            .layout(span.toi)
+            .map_or(0, |layout| layout.blocks());
+        match span.level {
+            Level::OBJECT => blocks.into(),
+            Level::BLOCK => {
+                let end = span.last.sbn.saturating_add(1).min(blocks);
+                end.saturating_sub(span.first.sbn).into()
+            }
+            _ => 1,
+        }
+    }
+
+    /// Takes one range of a NACK, in a time that does not depend on how many blocks
+    /// it has: long runs are looked at later, a few at a time. Gives whether it
+    /// asks for anything that is not under way, as far as it was looked at.
     pub fn request(&mut self, now: Time, grtt: Duration, span: &Span) -> bool {
         let Span {
             level,
@@ -154,25 +186,94 @@ impl Ledger {
             sane && self.request_segment(now, grtt, toi, first.sbn, &layout, first.esi, last.esi)
         } else {
             let object = level == Level::OBJECT;
-            let (a, b) = if object {
-                (0, layout.blocks() - 1)
-            } else {
-                (first.sbn, last.sbn)
+            let (a, b) = match object {
+                true => (0, layout.blocks()),
+                false => (first.sbn, last.sbn.saturating_add(1).min(layout.blocks())),
             };
-            let mut fresh = false;
-            for sbn in a..=b.min(layout.blocks() - 1) {
-                let len = layout.block_len(sbn);
-                fresh |= self.request_segment(now, grtt, toi, sbn, &layout, 0, len - 1);
+            if b.saturating_sub(a) > RUN_BLOCKS {
+                return self.keep_run(now, toi, a..b);
             }
-            fresh
+            (a..b).fold(false, |fresh, sbn| {
+                self.request_block(now, grtt, toi, sbn, &layout) || fresh
+            })
         };
         if fresh {
-            let quarter = grtt / 4;
-            self.close_at.get_or_insert(now + quarter);
-            self.advertise_at
-                .get_or_insert((self.advertised + quarter).max(now));
+            self.gather(now, grtt);
         }
         fresh
+    }
+
+    /// Something was asked for: it becomes an order together with what comes in
+    /// the next quarter of a round trip.
+    fn gather(&mut self, now: Time, grtt: Duration) {
+        let quarter = grtt / 4;
+        self.close_at.get_or_insert(now + quarter);
+        self.advertise_at
+            .get_or_insert((self.advertised + quarter).max(now));
+    }
+
+    fn request_block(
+        &mut self,
+        now: Time,
+        grtt: Duration,
+        toi: u16,
+        sbn: u32,
+        layout: &ObjectLayout,
+    ) -> bool {
+        let last = layout.block_len(sbn) - 1;
+        self.request_segment(now, grtt, toi, sbn, layout, 0, last)
+    }
+
+    /// Keeps a run of blocks to be looked at; whether it was not kept already.
+    fn keep_run(&mut self, now: Time, toi: u16, mut run: Range<u32>) -> bool {
+        let within = |(other, kept): &(u16, Range<u32>)| {
+            *other == toi && kept.start <= run.start && run.end <= kept.end
+        };
+        if self.runs.iter().any(within) {
+            return false;
+        }
+        let full = self.runs.len() >= RUNS_MAX;
+        self.runs.retain(|(other, kept)| {
+            // Where there are too many, what lies between two is asked for as well.
+            let touches = full || (kept.start <= run.end && run.start <= kept.end);
+            let joins = *other == toi && touches;
+            if joins {
+                run = kept.start.min(run.start)..kept.end.max(run.end);
+            }
+            !joins
+        });
+        self.runs.push((toi, run));
+        self.look_at.get_or_insert(now);
+        true
+    }
+
+    /// Looks at some blocks of the runs that are asked for.
+    pub fn look(&mut self, now: Time, grtt: Duration) {
+        if self.look_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let (mut left, mut fresh) = (LOOK_BLOCKS, false);
+        while let Some((toi, run)) = self.runs.last_mut() {
+            let some = run.start..run.end.min(run.start.saturating_add(left));
+            left -= some.len() as u32;
+            run.start = some.end;
+            let toi = *toi;
+            if run.start >= run.end {
+                self.runs.pop();
+            }
+            if let Some(layout) = self.shape.layout(toi).copied() {
+                for sbn in some {
+                    fresh |= self.request_block(now, grtt, toi, sbn, &layout);
+                }
+            }
+            if left == 0 {
+                self.look_at = Some(now + LOOK_EVERY);
+                break;
+            }
+        }
+        if fresh {
+            self.gather(now, grtt);
+        }
     }
 
     /// What is asked for, once the group should be told of it: at once, and then
@@ -325,12 +426,14 @@ impl Ledger {
 
     /// Blocks with requests that wait to become orders, and all blocks.
     pub fn waiting(&self) -> (usize, usize) {
-        (self.wanted.len(), self.leaf_list.len() + self.image.len())
+        let waiting = self.wanted.len() + self.runs.len();
+        (waiting, self.leaf_list.len() + self.image.len() + RUNS_MAX)
     }
 
     /// When the requests gathered become orders.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.close_at.into_iter().chain(self.advertise_at).min()
+        let due = self.close_at.into_iter().chain(self.advertise_at);
+        due.chain(self.look_at).min()
     }
 
     /// Turns what was gathered into orders, if it is time.

@@ -10,6 +10,8 @@ use crate::wire::{CommandBody, Level, NodeList, PayloadId, RequestBuilder, Reque
 use alloc::vec::Vec;
 
 const FLUSH_MAX: Duration = Duration::from_millis(250);
+/// While repairs are outstanding everybody is asked this seldom.
+pub(in crate::sender) const FLUSH_ANYWAY: Duration = Duration::from_secs(1);
 /// Times that a receiver is asked, at least, before its silence counts as
 /// stalled: a forged answer can make the round trip look as long as that.
 const FLUSHES_BEFORE_STALL: u32 = 8;
@@ -93,6 +95,7 @@ impl Sender {
     pub(in crate::sender) fn serve(&mut self, now: Time) {
         self.note_outcomes(now);
         self.top_up();
+        self.ledger.look(now, self.grtt());
         if let Some(wanted) = self.ledger.poll_advertisement(now) {
             self.advertise(&wanted);
         }
@@ -103,11 +106,13 @@ impl Sender {
             self.add_spares(&made);
             self.flush_every = self.flush_min();
         }
-        self.roster.stall(now, self.config.stall_timeout);
-        if self.roster.open() == 0 && !self.serve_next_alone(now) {
+        self.membership.stall(now, self.config.stall_timeout);
+        if self.membership.open() == 0 && !self.serve_next_alone(now) {
             return self.end(now, Ending::Finished);
         }
-        if self.phase == Phase::Flushing && self.ledger.is_idle() && now >= self.flush_at {
+        // Somebody who asks for ever keeps nobody else from being asked.
+        let idle = self.ledger.is_idle() || now.since(self.flushed) >= FLUSH_ANYWAY;
+        if self.phase == Phase::Flushing && idle && now >= self.flush_at {
             self.flush(now);
         }
     }
@@ -116,7 +121,7 @@ impl Sender {
     /// that is known of rate and loss is of other paths. False if there is none.
     fn serve_next_alone(&mut self, now: Time) -> bool {
         let positions = self.window.positions();
-        let Some(member) = self.roster.serve_next_alone(positions) else {
+        let Some(member) = self.membership.serve_next_alone(positions) else {
             return false;
         };
         let usual = self.config.rate.bps();
@@ -130,7 +135,7 @@ impl Sender {
 
     /// Tells the group what is about to be sent, so that nobody else asks.
     pub(in crate::sender) fn advertise(&mut self, made: &[RepairOrder]) {
-        if self.roster.heard() < 2 || self.roster.alone().is_some() {
+        if self.membership.heard() < 2 || self.membership.alone().is_some() {
             return;
         }
         let mut requests = Vec::new();
@@ -161,7 +166,7 @@ impl Sender {
 
     pub(in crate::sender) fn flush(&mut self, now: Time) {
         let open: Vec<u32> = self
-            .roster
+            .membership
             .members()
             .iter()
             .filter(|m| m.is_open())
@@ -188,6 +193,7 @@ impl Sender {
             esi: block_len - 1,
         };
         self.push_command(&CommandBody::Flush { toi, id, nodes });
+        self.flushed = now;
         self.flush_at = now + self.flush_every;
         self.flush_every = (self.flush_every * 3 / 2).min(FLUSH_MAX.max(self.flush_min()));
     }
