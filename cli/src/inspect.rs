@@ -85,6 +85,7 @@ fn manifest_facts(path: &Path, bytes: &[u8], manifest: &Manifest) -> Value {
         "name": manifest.name,
         "version": manifest.version,
         "hardware": manifest.hardware,
+        "target": manifest.target,
         "size_bytes": manifest.size_bytes,
         "root_b3": hex(&manifest.root_b3),
         "sha256": manifest.sha256.map(|hash| hex(&hash)),

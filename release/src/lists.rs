@@ -46,7 +46,7 @@ pub enum ListError {
     },
     /// An option that restricts the key in a way linecast cannot honour.
     /// Ignoring it would trust the key more than the file says.
-    #[error("line {line}: option {option} is not supported")]
+    #[error("line {line}: option {option:?} is not supported")]
     Option {
         /// Line number.
         line: usize,
