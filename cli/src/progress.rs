@@ -2,7 +2,7 @@
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linecast_engine::Totals;
-use linecast_net::command::ProgressMode;
+use linecast_net::command::{ProgressMode, eprint_line};
 use linecast_protocol::send::{Member, MemberState, Phase, Sender};
 use std::time::{Duration, Instant};
 
@@ -52,11 +52,8 @@ impl Progress {
             bar.set_message(message);
         } else if self.plain && self.printed.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) {
             self.printed = Some(Instant::now());
-            eprintln!(
-                "linecast: {:3.0}%  {}  {message}",
-                part * 100.0,
-                HumanBytes(bytes)
-            );
+            let (percent, bytes) = (part * 100.0, HumanBytes(bytes));
+            eprint_line(format_args!("linecast: {percent:3.0}%  {bytes}  {message}"));
         }
     }
 

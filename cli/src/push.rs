@@ -9,10 +9,9 @@ use linecast_engine::push::{self, Identity, PushConfig, Release};
 use linecast_engine::report::PushReport;
 use linecast_engine::transmitter::IoChoice;
 use linecast_net::clock;
-use linecast_net::command::NetworkArgs;
-use linecast_net::command::ProgressMode;
-use linecast_net::command::units;
-use linecast_net::command::{Exit, Failure};
+use linecast_net::command::{
+    Exit, Failure, NetworkArgs, ProgressMode, eprint_line, print_line, units,
+};
 use linecast_protocol::key::SigningKey;
 use linecast_release::lists::Roster;
 use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError, Policy, SIZE_MAX};
@@ -102,13 +101,13 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
     let rate = args.rate.resolve(&interface)?;
     let release = release(&args)?;
     if args.dry_run {
-        println!(
+        print_line(format_args!(
             "{}: {} bytes, root {}, to {group} on {} in symbols of {symbol_bytes} bytes",
             release.manifest.name,
             release.hash.size,
             linecast_protocol::hex(&release.hash.root),
             interface.name,
-        );
+        ));
         return Ok(Exit::Success);
     }
     let (codec, block_symbols) = args.code.resolve()?;
@@ -131,10 +130,10 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         deadline: args.deadline,
     };
     if (args.key.is_none() && args.manifest.is_none()) && args.progress != ProgressMode::None {
-        eprintln!(
+        eprint_line(format_args!(
             "linecast: no --key: signed with a key for this push only, {}",
             release.signer.fingerprint()
-        );
+        ));
     }
     let mut progress = Progress::new(args.progress, &release.manifest.name, release.hash.size);
     let prepared = started.elapsed();
@@ -152,16 +151,14 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
     report.elapsed_ms.prepare = prepared.as_secs_f64() * 1e3;
     report.elapsed_ms.total = started.elapsed().as_secs_f64() * 1e3;
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string(&report).map_err(Failure::usage)?
-        );
+        let json = serde_json::to_string(&report).map_err(Failure::usage)?;
+        print_line(format_args!("{json}"));
     } else {
         crate::table::push_report(&serde_json::to_value(&report).map_err(Failure::usage)?);
     }
     let exit = exit_of(&report);
     if exit != Exit::Success {
-        eprintln!("linecast: {}", report.reason);
+        eprint_line(format_args!("linecast: {}", report.reason));
     }
     Ok(exit)
 }

@@ -1,19 +1,26 @@
 //! Reports as tables for people, made from the same JSON that `--json` prints.
 
 use indicatif::HumanBytes;
+use linecast_net::command::print_line;
+use linecast_protocol::text::Printable;
 use serde_json::Value;
 
 /// Prints the report of a push on stdout.
 pub(crate) fn push_report(report: &Value) {
+    print_line(format_args!("{}", lines(report).join("\n")));
+}
+
+fn lines(report: &Value) -> Vec<String> {
     let receivers = report["receivers"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    println!("receiver         state          done      lost  decoded   NACKs   Mbit/s  verified");
+    let head = "receiver         state          done      lost  decoded   NACKs   Mbit/s  verified";
+    let mut lines = vec![head.to_owned()];
     for receiver in receivers {
         let done = receiver["elapsed_ms"].as_f64();
         let goodput = receiver["goodput_bps"].as_f64();
-        println!(
+        lines.push(format!(
             "{:<16} {:<10} {:>8} {:>9} {:>8} {:>7} {:>8}  {}{}{}",
             text(&receiver["name"]),
             text(&receiver["state"]),
@@ -34,16 +41,16 @@ pub(crate) fn push_report(report: &Value) {
             },
             receiver["error"]
                 .as_str()
-                .map(|error| format!("  ({error})"))
+                .map(|error| format!("  ({})", Printable(error)))
                 .unwrap_or_default(),
-        );
+        ));
     }
     let (size, sent) = (&report["image"]["size_bytes"], &report["sent"]);
     let complete = receivers
         .iter()
         .filter(|receiver| receiver["verified"] == true)
         .count() as u64;
-    println!(
+    lines.push(format!(
         "{}: {} in {:.2} s by {}{}; {} sent ({:.3} x the image) for {} delivered",
         text(&report["image"]["name"]),
         bytes(size.as_u64()),
@@ -56,16 +63,19 @@ pub(crate) fn push_report(report: &Value) {
         bytes(sent["bytes"].as_u64()),
         sent["expansion"].as_f64().unwrap_or_default(),
         bytes(size.as_u64().map(|size| size * complete)),
-    );
-    println!("{}: {}", text(&report["outcome"]), text(&report["reason"]));
+    ));
+    let (outcome, reason) = (text(&report["outcome"]), text(&report["reason"]));
+    lines.push(format!("{outcome}: {reason}"));
+    lines
 }
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+/// Names come from strangers.
+fn text(value: &Value) -> String {
+    Printable(value.as_str().unwrap_or_default()).to_string()
 }
 
 fn bytes(count: Option<u64>) -> HumanBytes {

@@ -18,6 +18,7 @@ use linecast_net::clock;
 use linecast_protocol::pacer::{Pacer, l2_bytes, train_packets};
 use linecast_protocol::send::{Class, RepairShare};
 use linecast_protocol::wire::{self, Patch};
+use std::collections::VecDeque;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,8 +132,12 @@ struct Lane {
     share: RepairShare,
     nap: Nap,
     position: u64,
-    /// Pieces queued and not handed to the kernel yet.
+    /// Pieces queued since the start.
+    queued: u64,
+    /// Of them not handed to the kernel yet.
     waiting: usize,
+    /// What the departure of so many pieces means.
+    departures: VecDeque<(u64, Sent)>,
     /// Pieces to hand over together, from how long they took.
     together: usize,
     recycled: Vec<TrainBuffer>,
@@ -201,7 +206,9 @@ fn run(parts: LaneParts) -> Result<LaneReport, TransmitError> {
         share: RepairShare::default(),
         nap: Nap::new(IDLE_MIN),
         position: 0,
+        queued: 0,
         waiting: 0,
+        departures: VecDeque::new(),
         together: 1,
         recycled: Vec::new(),
         target_epoch: 0,
@@ -245,7 +252,10 @@ impl Lane {
     fn idle(&mut self) -> Result<(), TransmitError> {
         self.flush()?;
         self.reap(None)?;
-        self.nap.sleep();
+        match self.transmitter.is_parked() {
+            true => self.rest(WINDOW_WAIT)?,
+            false => self.nap.sleep(),
+        }
         self.burst = 0;
         self.last_departure = 0;
         Ok(())
@@ -275,6 +285,7 @@ impl Lane {
                 self.reap(Some(WINDOW_WAIT))?;
             }
             self.transmitter.send(key, first, count);
+            self.queued += 1;
             self.waiting += 1;
             if self.waiting >= self.together {
                 self.flush()?;
@@ -285,8 +296,7 @@ impl Lane {
         self.transmitter.release(key);
         self.share.spend(class, packets as u32);
         if let Some(ends) = ends {
-            // The session hangs up only when it has stopped the lanes.
-            let _ = self.sent.send(ends);
+            self.departures.push_back((self.queued, ends));
         }
         Ok(())
     }
@@ -315,8 +325,7 @@ impl Lane {
                 return Ok(false);
             }
             self.flush()?;
-            self.reap(None)?;
-            std::thread::sleep(WINDOW_WAIT);
+            self.rest(WINDOW_WAIT)?;
             self.burst = 0;
             self.last_departure = 0;
         }
@@ -367,9 +376,8 @@ impl Lane {
         }
         while now < ready && !self.shared.is_stopped() {
             if ready - now > self.spin_ns {
-                self.reap(None)?;
                 let wake = ready - self.spin_ns;
-                std::thread::sleep(Duration::from_nanos(wake - now));
+                self.rest(Duration::from_nanos(wake - now))?;
                 now = clock::now_ns();
                 let late = now.saturating_sub(wake).clamp(SPIN_NS_MIN, SPIN_NS_MAX / 2);
                 self.spin_ns = (self.spin_ns * 7 + late * 2) / 8;
@@ -393,10 +401,28 @@ impl Lane {
         Ok(())
     }
 
+    /// Passes the time. A batch that is parked in the ring goes on meanwhile.
+    fn rest(&mut self, time: Duration) -> Result<(), TransmitError> {
+        if self.transmitter.is_parked() {
+            return self.reap(Some(time));
+        }
+        self.reap(None)?;
+        std::thread::sleep(time);
+        Ok(())
+    }
+
     fn reap(&mut self, wait: Option<Duration>) -> Result<(), TransmitError> {
         self.transmitter.reap(wait, &mut self.recycled)?;
         for train in self.recycled.drain(..) {
             self.done.put(train);
+        }
+        let in_flight = self.transmitter.in_flight();
+        self.shared
+            .set_held_up(self.lane, self.transmitter.is_parked());
+        let left = self.queued - in_flight as u64;
+        while let Some((_, ends)) = self.departures.pop_front_if(|(at, _)| *at <= left) {
+            // The session hangs up only when it has stopped the lanes.
+            let _ = self.sent.send(ends);
         }
         if self.transmitter.is_unreachable() {
             self.shared.note_unreachable(self.target_epoch);

@@ -27,6 +27,7 @@ use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
 use linecast_release::manifest::Manifest;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -397,6 +398,8 @@ impl Stage<'_> {
         };
         let (session, encoded, lanes) = thread::scope(|scope| {
             let failed = &failed;
+            // Whatever ends this closure ends the threads: it waits for them.
+            let _stop = Stop(&shared);
             let encoder = named("encoder").spawn_scoped(scope, || {
                 let _alarm = Alarm(failed);
                 let result = encoder.run();
@@ -412,12 +415,12 @@ impl Stage<'_> {
                 })
             });
             let lanes: Vec<_> = lanes.collect();
-            let session = session.run(&mut observe);
+            let session = catch_unwind(AssertUnwindSafe(|| session.run(&mut observe)));
             shared.stop();
             let lanes: Vec<_> = lanes.into_iter().map(|lane| join("lane", lane)).collect();
             (session, join("encoder", encoder), lanes)
         });
-        let (sender, totals) = session?;
+        let (sender, totals) = session.map_err(|_| PushError::Panicked("session"))??;
         match encoded? {
             Ok(()) => {}
             Err(EncodeError::Image(error)) => facts.image_error = Some(error.to_string()),
@@ -439,6 +442,15 @@ struct Alarm<'a>(&'a AtomicBool);
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         self.0.fetch_or(thread::panicking(), Relaxed);
+    }
+}
+
+/// Asks encoder and lanes to end when it goes out of scope.
+struct Stop<'a>(&'a Shared);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -471,5 +483,76 @@ mod tests {
             assert!(panics.join().is_err());
         });
         assert!(raised.load(Relaxed));
+    }
+
+    fn release(bytes: &[u8]) -> (tempfile::NamedTempFile, Release) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let image = Image::open(file.path()).unwrap();
+        let hash = image.hash(1).unwrap();
+        let key = SigningKey::from_seed([1; 32]);
+        let manifest = Manifest {
+            name: "image".into(),
+            version: 1,
+            hardware: Vec::new(),
+            size_bytes: hash.size,
+            root_b3: hash.root,
+            sha256: None,
+            created: 0,
+            expires: None,
+        };
+        let release = Release {
+            image,
+            hash,
+            manifest_bytes: manifest.to_bytes(),
+            manifest,
+            signature: Vec::new(),
+            signer: key.public(),
+        };
+        (file, release)
+    }
+
+    /// B3: the threads beside it were waited for, and they for its orders.
+    #[test]
+    fn a_session_that_panics_ends_the_push_and_every_thread_of_it() {
+        let config = PushConfig {
+            group: "239.255.76.1:47600".parse().unwrap(),
+            interface: Interface::by_name("lo").unwrap(),
+            hops: 0,
+            rate_bps: None,
+            rate_floor_bps: 10_000_000,
+            on_slow: OnSlow::Wait,
+            symbol_bytes: None,
+            codec: Codec::Gf8,
+            block_symbols: 128,
+            lanes: 2,
+            io: IoChoice::Auto,
+            receivers: None,
+            roster: Vec::new(),
+            wait: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
+            deadline: None,
+        };
+        let identity = Identity {
+            session: [1; 16],
+            key_seed: [2; 32],
+            source_id: 7,
+            instance_id: 7,
+        };
+        let (_file, release) = release(&[5; 200_000]);
+        let mut observe = |_: &Sender, _: &Totals| {
+            std::panic::resume_unwind(Box::new("as a bug would"));
+        };
+        let ended = push(
+            &config,
+            release,
+            &identity,
+            &AtomicBool::new(false),
+            &mut observe,
+        );
+        assert!(
+            matches!(ended, Err(PushError::Panicked("session"))),
+            "{ended:?}"
+        );
     }
 }

@@ -164,7 +164,8 @@ impl Ring {
         let _ = self.ring.submitter().unregister_files();
     }
 
-    fn outstanding(&self) -> usize {
+    /// Requests that the kernel has and has not answered.
+    pub(crate) fn outstanding(&self) -> usize {
         self.submitted - self.completed
     }
 

@@ -110,6 +110,9 @@ impl SessionLoop<'_> {
             .map(|lane| self.shared.position(lane))
             .collect();
         self.sender.handle_positions(at, &positions);
+        for lane in (0..self.lanes).filter(|&lane| self.shared.is_held_up(lane)) {
+            self.sender.handle_held_up(at, lane);
+        }
         while let Ok(sent) = self.sent.try_recv() {
             totals.symbols.source += sent.symbols.source;
             totals.symbols.parity += sent.symbols.parity;

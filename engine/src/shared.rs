@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     limits: [AtomicU64; LANES_MAX],
     /// Packets that each lane has numbered so far.
     positions: [AtomicU64; LANES_MAX],
+    /// Whether packets that each lane has numbered wait in the kernel.
+    held_up: [AtomicBool; LANES_MAX],
     /// Packets and bytes that each lane has sent.
     sent_packets: AtomicU64,
     sent_bytes: AtomicU64,
@@ -131,6 +133,16 @@ impl Shared {
     /// The position of `lane`.
     pub(crate) fn position(&self, lane: usize) -> u64 {
         self.positions[lane].load(Relaxed)
+    }
+
+    /// Packets of `lane` wait for room in its socket's buffer, or none do.
+    pub(crate) fn set_held_up(&self, lane: usize, held_up: bool) {
+        self.held_up[lane].store(held_up, Relaxed);
+    }
+
+    /// Whether packets of `lane` have a number and have not left.
+    pub(crate) fn is_held_up(&self, lane: usize) -> bool {
+        self.held_up[lane].load(Relaxed)
     }
 
     /// A lane sent this much.

@@ -221,6 +221,15 @@ impl Transmitter {
         self.queue.len()
     }
 
+    /// Whether the kernel's ring has a batch that found the socket's buffer full.
+    /// It goes on with it only inside of calls: wait by [`Transmitter::reap`].
+    pub fn is_parked(&self) -> bool {
+        match &self.backend {
+            Backend::Uring(ring) => ring.outstanding() > 0,
+            Backend::Mmsg(_) | Backend::Plain => false,
+        }
+    }
+
     /// Totals since `open`.
     pub fn counters(&self) -> Counters {
         self.queue.counters

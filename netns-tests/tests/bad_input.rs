@@ -469,3 +469,20 @@ fn ip(site: &Site, arguments: &[&str]) {
     let mut command = site.lab().sender().command("/sbin/ip");
     assert!(command.args(arguments).status().unwrap().success());
 }
+
+/// B3, F3: a line of progress that nobody could read any more hung the push.
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn a_push_whose_stderr_nobody_reads_any_more_ends_with_its_report() {
+    let site = Site::with_receivers(1);
+    let image = site.image(4 * MIB);
+    let receiver = site.receive(0, &[]);
+    let arguments = ["push", image.argument(), "--json", "--receivers", "1"];
+    let arguments = [&arguments[..], &SLOW, &["--progress", "plain"]].concat();
+    let sender = site.start_prepared(site.lab().sender(), &arguments, |command| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        command.stderr(writer);
+    });
+    Pushed::wait(sender, vec![receiver]).assert_complete(&image);
+}

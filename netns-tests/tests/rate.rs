@@ -61,3 +61,32 @@ fn share_beside_tcp() -> f64 {
     println!("push {:.0} Mbit/s, TCP {:.0} Mbit/s", ours / 1e6, tcp / 1e6);
     ours / (ours + tcp)
 }
+
+/// B4: a batch that found the socket's buffer full goes on only inside of calls,
+/// and a lane at the end of its window made none. Nobody has lost what has not
+/// left.
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn the_ring_is_no_slower_than_sendmmsg_where_the_sockets_buffer_is_full_and_repeats_nothing() {
+    let site = Site::with_receivers(1);
+    let sender = site.lab().sender();
+    // More than the socket's buffer waits before it, and nothing is dropped.
+    let slow = sender
+        .command("tc")
+        .args(["qdisc", "replace", "dev", &sender.interface, "root", "tbf"])
+        .args(["rate", "20mbit", "burst", "64kb", "limit", "16mb"])
+        .status();
+    assert!(slow.expect("tc runs").success());
+    let image = site.image(8 * MIB);
+    let mut elapsed_ms = [0.0; 2];
+    for (io, elapsed_ms) in ["uring", "mmsg"].into_iter().zip(&mut elapsed_ms) {
+        site.clear_targets();
+        let args = ["--io", io, "--rate", "200mbit"];
+        let pushed = Push::of(&site, &image).push_args(&args).run();
+        pushed.assert_complete(&image);
+        let repairs = pushed.sender.number("/sent/repair_symbols");
+        assert_eq!(repairs, 0.0, "{io}: {:#?}", pushed.sender);
+        *elapsed_ms = pushed.sender.number("/elapsed_ms/total");
+    }
+    assert!(elapsed_ms[0] <= 1.1 * elapsed_ms[1], "{elapsed_ms:?}");
+}

@@ -27,6 +27,7 @@ pub mod random;
 pub mod receive;
 pub mod send;
 pub mod span;
+pub mod text;
 pub mod time;
 pub mod tree;
 pub mod wire;

@@ -74,8 +74,10 @@ pub struct Assembly {
     restoring: Vec<u32>,
     /// Leaves that lack only what is being restored.
     held_back: Vec<u64>,
-    /// Leaves that did not match, until nothing is with the workers.
+    /// Leaves that did not match, and blocks that could not be restored, until
+    /// nothing is with the workers.
     damaged: Vec<u64>,
+    unrestored: Vec<u32>,
     prediction: Prediction,
     misplaced: Vec<usize>,
     /// Bytes that an earlier session had verified.
@@ -116,6 +118,7 @@ impl Assembly {
             restoring: Vec::new(),
             held_back: Vec::new(),
             damaged: Vec::new(),
+            unrestored: Vec::new(),
             journal: stage.journal,
             prediction: Prediction::default(),
             misplaced: Vec::new(),
@@ -166,7 +169,7 @@ impl Assembly {
                 Held::Restorable if symbol.toi == IMAGE_TOI => {
                     self.give_block(symbol.id.sbn, session)?;
                 }
-                Held::Restorable => self.restore_list(symbol.id.sbn, session)?,
+                Held::Restorable => self.restore_list(now, symbol.id.sbn, session)?,
                 Held::Done => self.symbols(symbol.toi).drop_parity(symbol.id.sbn),
                 Held::New | Held::Duplicate => {}
             }
@@ -250,16 +253,34 @@ impl Assembly {
     }
 
     /// The leaf list is short, and rarely lost: no worker is asked for it.
-    fn restore_list(&mut self, sbn: u32, session: &mut Session) -> Result<(), SymbolError> {
+    fn restore_list(
+        &mut self,
+        now: Time,
+        sbn: u32,
+        session: &mut Session,
+    ) -> Result<(), SymbolError> {
+        let mut restored = Ok(());
         if let (Some(list), Some(blocks)) = (&mut self.list, session.blocks(LEAVES_TOI)) {
             let decoder = match &mut self.list_decoder {
                 Some(decoder) => decoder,
                 empty => empty.insert(symbols::decoder(self.codec, blocks.layout())?),
             };
-            list.restore(sbn, decoder, blocks)?;
+            restored = list.restore(sbn, decoder, blocks);
         }
         session.handle_restored(LEAVES_TOI, sbn);
+        match restored {
+            // What the code refuses is fetched again, as what does not match.
+            Err(SymbolError::Fec(_)) => self.refetch_list(now, session),
+            other => other?,
+        }
         Ok(())
+    }
+
+    fn refetch_list(&mut self, now: Time, session: &mut Session) {
+        if let (Some(list), Some(blocks)) = (&mut self.list, session.blocks(LEAVES_TOI)) {
+            (0..blocks.layout().blocks()).for_each(|sbn| list.drop_parity(sbn));
+        }
+        session.handle_leaf_list(now, false);
     }
 
     fn check_leaf_list(&mut self, now: Time, session: &mut Session) -> Result<(), StageError> {
@@ -269,11 +290,13 @@ impl Assembly {
         let size = self.shape.image.size();
         let bytes = list.bytes().get(0..tree::leaf_count(size) * 32)?.to_vec();
         let matches = tree::root(size, &bytes).is_ok_and(|root| root == self.shape.root);
-        session.handle_leaf_list(now, matches);
-        if matches {
-            self.target.keep_leaf_list(&self.shape.root, &bytes)?;
-            self.leaves = Some(bytes);
+        if !matches {
+            self.refetch_list(now, session);
+            return Ok(());
         }
+        session.handle_leaf_list(now, true);
+        self.target.keep_leaf_list(&self.shape.root, &bytes)?;
+        self.leaves = Some(bytes);
         Ok(())
     }
 

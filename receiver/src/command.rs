@@ -4,7 +4,8 @@ use crate::acceptance::Acceptance;
 use crate::receive::{ReceiveConfig, ReceiveError, receive};
 use crate::shown::Shown;
 use crate::target::Target;
-use linecast_net::command::{Exit, Failure, NetworkArgs, ProgressMode, units};
+use linecast_net::command::{Exit, Failure, NetworkArgs, ProgressMode, print_line, units};
+use linecast_protocol::text::Printable;
 use linecast_release::lists::TrustSet;
 use linecast_release::manifest::SIZE_MAX;
 use std::fs::File;
@@ -110,15 +111,14 @@ pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
     let (report, result) = receive(&config, target, interrupted, &mut |p| shown.update(p));
     shown.finish();
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string(&report).map_err(Failure::usage)?
-        );
+        let json = serde_json::to_string(&report).map_err(Failure::usage)?;
+        print_line(format_args!("{json}"));
     } else if let (Some(image), Some(path)) = (&report.image, &report.path) {
-        println!(
-            "{path}: {} bytes of {}, version {}, signed by {} (trust: {}), verified",
-            image.size_bytes, image.name, image.version, image.signed_by, report.trust
-        );
+        let name = Printable(&image.name);
+        print_line(format_args!(
+            "{path}: {} bytes of {name}, version {}, signed by {} (trust: {}), verified",
+            image.size_bytes, image.version, image.signed_by, report.trust
+        ));
     }
     match result {
         Ok(()) => Ok(Exit::Success),

@@ -56,7 +56,13 @@ impl OfferBytes {
         }
         if held == Held::Restorable {
             let mut decoder = symbols::decoder(offer.codec, &offer.layout)?;
-            offer.symbols.restore(0, &mut decoder, &offer.blocks)?;
+            let restored = offer.symbols.restore(0, &mut decoder, &offer.blocks);
+            if matches!(restored, Err(SymbolError::Fec(_))) {
+                // Nothing that comes from strangers ends this: collected anew.
+                self.0.retain(|offer| offer.key != key);
+                return Ok(None);
+            }
+            restored?;
         }
         if !matches!(held, Held::Restorable | Held::Done) {
             return Ok(None);

@@ -2,7 +2,8 @@
 
 use crate::receive::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use linecast_net::command::ProgressMode;
+use linecast_net::command::{ProgressMode, eprint_line};
+use linecast_protocol::text::Printable;
 
 /// Shows how a reception is going.
 pub(crate) struct Shown {
@@ -37,11 +38,12 @@ impl Shown {
         if progress.refused.is_some() && progress.refused != self.refused {
             self.refused.clone_from(&progress.refused);
             if let Some(why) = self.refused.as_ref().filter(|_| !self.quiet) {
-                eprintln!("linecast: refused a session: {why}");
+                let why = Printable(why);
+                eprint_line(format_args!("linecast: refused a session: {why}"));
             }
         }
         if let Some(bar) = self.bar.as_ref().filter(|_| !progress.image.is_empty()) {
-            bar.set_prefix(progress.image.clone());
+            bar.set_prefix(Printable(&progress.image).to_string());
             bar.set_length(progress.size_bytes);
             bar.set_position(progress.verified_bytes);
             bar.set_message(format!("lost {}  NACKs {}", progress.lost, progress.nacks));

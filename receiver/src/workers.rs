@@ -36,11 +36,10 @@ pub(crate) enum Task {
 pub(crate) enum Outcome {
     /// The leaf and its hash; none if the image has no such leaf.
     Hashed(u64, Option<[u8; 32]>, Loan),
-    /// The block and the sources that were missing.
-    Restored(u32, Restored, Loan),
+    /// The block and the sources that were missing; none if the erasure code
+    /// refuses its symbols.
+    Restored(u32, Option<Restored>, Loan),
 }
-
-type Result = std::result::Result<Outcome, FecError>;
 
 /// The workers of one image. Dropped, they end with what they are at.
 #[derive(Debug)]
@@ -48,9 +47,9 @@ pub(crate) struct Workers {
     tasks: Sender<Task>,
     /// The same queue, to take back what nobody has begun.
     queue: Receiver<Task>,
-    outcomes: Receiver<Result>,
+    outcomes: Receiver<Outcome>,
     /// Of tasks that were done at once.
-    done: VecDeque<Result>,
+    done: VecDeque<Outcome>,
     out: usize,
     own: Craft,
 }
@@ -105,22 +104,16 @@ impl Workers {
     }
 
     /// An outcome that is there.
-    ///
-    /// # Errors
-    /// The erasure code refuses the symbols.
-    pub(crate) fn poll(&mut self) -> std::result::Result<Option<Outcome>, FecError> {
+    pub(crate) fn poll(&mut self) -> Option<Outcome> {
         let done = self.done.pop_front();
         self.count(done.or_else(|| self.outcomes.try_recv().ok()))
     }
 
     /// The next outcome of those to come; does what nobody has begun, and waits
     /// for what somebody has. `None` if there are none.
-    ///
-    /// # Errors
-    /// The erasure code refuses the symbols.
-    pub(crate) fn wait(&mut self) -> std::result::Result<Option<Outcome>, FecError> {
-        if let Some(outcome) = self.poll()? {
-            return Ok(Some(outcome));
+    pub(crate) fn wait(&mut self) -> Option<Outcome> {
+        if let Some(outcome) = self.poll() {
+            return Some(outcome);
         }
         if let Ok(task) = self.queue.try_recv() {
             let done = self.own.run(task);
@@ -130,9 +123,9 @@ impl Workers {
         self.count(outcome.flatten())
     }
 
-    fn count(&mut self, result: Option<Result>) -> std::result::Result<Option<Outcome>, FecError> {
-        self.out -= usize::from(result.is_some());
-        result.transpose()
+    fn count(&mut self, outcome: Option<Outcome>) -> Option<Outcome> {
+        self.out -= usize::from(outcome.is_some());
+        outcome
     }
 }
 
@@ -154,21 +147,25 @@ impl Craft {
         }
     }
 
-    fn run(&mut self, task: Task) -> Result {
-        Ok(match task {
+    fn run(&mut self, task: Task) -> Outcome {
+        match task {
             Task::Hash(leaf, loan) => {
                 let hash = tree::leaf_hash(self.layout.size(), leaf, loan.bytes());
                 Outcome::Hashed(leaf, hash.ok(), loan)
             }
             Task::Restore(restoration, loan) => {
-                let decoder = match &mut self.decoder {
-                    Some(decoder) => decoder,
-                    empty => empty.insert(decoder(self.codec, &self.layout)?),
-                };
-                let restored = restoration.run(loan.bytes(), decoder)?;
-                Outcome::Restored(restoration.sbn, restored, loan)
+                let restored = self.restore(&restoration, loan.bytes());
+                Outcome::Restored(restoration.sbn, restored.ok(), loan)
             }
-        })
+        }
+    }
+
+    fn restore(&mut self, restoration: &Restoration, block: &[u8]) -> Result<Restored, FecError> {
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            empty => empty.insert(decoder(self.codec, &self.layout)?),
+        };
+        restoration.run(block, decoder)
     }
 }
 

@@ -1,5 +1,7 @@
 //! How the program ends: documented exit codes, and one line on stderr.
+use super::print::eprint_line;
 use crate::error::{NetError, NetErrorKind};
+use linecast_protocol::text::Printable;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt;
 use std::process::ExitCode;
@@ -62,7 +64,9 @@ impl Exit {
         let exit = match parsed.map(run) {
             Ok(Ok(exit)) => exit,
             Ok(Err(failure)) => {
-                eprintln!("linecast: {}", failure.message);
+                // It may quote what a stranger sent.
+                let message = Printable(&failure.message);
+                eprint_line(format_args!("linecast: {message}"));
                 failure.exit
             }
             // Help and version are answers, not errors; clap's own code for

@@ -3,9 +3,11 @@
 
 mod exit;
 mod network;
+mod print;
 mod progress;
 pub mod units;
 
 pub use exit::{Exit, Failure, interrupted};
 pub use network::NetworkArgs;
+pub use print::{eprint_line, print_line};
 pub use progress::ProgressMode;

@@ -132,19 +132,22 @@ impl Leaves {
     /// touch it. They are counted as lacking here and in its neighbours.
     pub fn damage(&mut self, leaf: u64) -> Range<u64> {
         let touching = self.layout.symbols_touching(&self.range(leaf));
-        for index in touching.clone() {
-            for touched in self.touched_by(index) {
-                let lacking = self.lacking[touched as usize];
-                if lacking == VERIFIED {
-                    continue;
-                }
-                if lacking == 0 && touched != leaf {
-                    self.ready.retain(|&waiting| waiting != touched);
-                }
-                self.lacking[touched as usize] = lacking + 1;
-            }
-        }
+        touching.clone().for_each(|index| self.lose(index));
         touching
+    }
+
+    /// Symbol `index`, which was held, is lacking again.
+    pub fn lose(&mut self, index: u64) {
+        for touched in self.touched_by(index) {
+            let lacking = self.lacking[touched as usize];
+            if lacking == VERIFIED {
+                continue;
+            }
+            if lacking == 0 {
+                self.ready.retain(|&waiting| waiting != touched);
+            }
+            self.lacking[touched as usize] = lacking + 1;
+        }
     }
 }
 

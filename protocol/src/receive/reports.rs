@@ -16,8 +16,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// A completion that nothing came of is told again after this, then after
-/// twice the time.
+/// twice the time, and so on up to the most.
 const COMPLETION_RETRY: Duration = Duration::from_millis(500);
+const COMPLETION_RETRY_MAX: Duration = Duration::from_secs(8);
+/// Whoever asks for it more often than this is answered no more often.
+const COMPLETION_GAP: Duration = Duration::from_millis(5);
 const RETRY_MIN: Duration = Duration::from_millis(40);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A small group reports at least this often while packets arrive.
@@ -249,8 +252,12 @@ impl StatusReports {
 #[derive(Debug, Default)]
 pub(super) struct Completion {
     payload: Option<Vec<u8>>,
-    due: Option<Time>,
+    /// When it is told without being asked for.
+    repeat_at: Option<Time>,
     retry: Duration,
+    /// When the sender that asked is answered.
+    answer_at: Option<Time>,
+    told: Time,
     linger_until: Option<Time>,
 }
 
@@ -274,7 +281,7 @@ impl Completion {
             figures,
         };
         self.payload = Some(signed(key, COMPLETE_CONTEXT, &complete));
-        self.due = Some(due);
+        self.repeat_at = Some(due);
         self.retry = COMPLETION_RETRY;
         self.linger_until = Some(linger_until);
     }
@@ -282,19 +289,28 @@ impl Completion {
     /// The sender asks whether this receiver is done.
     pub(super) fn ask(&mut self, due: Time) {
         if self.payload.is_some() {
-            self.due = Some(self.due.map_or(due, |before| before.min(due)));
+            let due = due.max(self.told + COMPLETION_GAP);
+            self.answer_at = Some(self.answer_at.map_or(due, |before| before.min(due)));
         }
     }
 
     pub(super) fn poll(&mut self, now: Time, group: Group) -> Option<Vec<u8>> {
-        self.due.take_if(|due| *due <= now)?;
-        self.due = Some(now + self.retry.max(group.spread() * 4));
-        self.retry *= 2;
+        let repeats = self.repeat_at.is_some_and(|at| at <= now);
+        let answers = self.answer_at.take_if(|at| *at <= now).is_some();
+        if !repeats && !answers {
+            return None;
+        }
+        self.told = now;
+        self.repeat_at = Some(now + self.retry.max(group.spread() * 4));
+        if repeats {
+            // Only silence is a reason to be more patient, not a question.
+            self.retry = (self.retry * 2).min(COMPLETION_RETRY_MAX);
+        }
         self.payload.clone()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.due
+        self.repeat_at.into_iter().chain(self.answer_at).min()
     }
 
     pub(super) fn is_past(&self, now: Time) -> bool {
@@ -334,5 +350,45 @@ mod tests {
             }
         }
         assert_eq!(told, [16, 48, 112, 240, 496, 880, 1_264, 1_648]);
+    }
+
+    fn completion() -> Completion {
+        Completion {
+            payload: Some(Vec::new()),
+            repeat_at: Some(Time::ZERO),
+            retry: COMPLETION_RETRY,
+            ..Completion::default()
+        }
+    }
+
+    const GROUP: Group = Group {
+        grtt: Duration::from_millis(1),
+        size: 4,
+        backoff: 1,
+    };
+
+    /// S1: at the 66th question the doubled patience had no number any more.
+    #[test]
+    fn a_completion_asked_for_ten_thousand_times_is_told_and_nothing_overflows() {
+        let (mut completion, mut now, mut told) = (completion(), Time::ZERO, 0);
+        for _ in 0..10_000 {
+            completion.ask(now);
+            told += u32::from(completion.poll(now, GROUP).is_some());
+            now = now + Duration::from_micros(3_333);
+        }
+        assert_eq!(completion.retry, COMPLETION_RETRY * 2);
+        // 33 s, and no more than one answer in 5 ms.
+        assert!((3_000..=6_700).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn an_unheard_completion_is_repeated_for_days_and_never_more_seldom_than_the_most() {
+        let (mut completion, mut now, mut told) = (completion(), Time::ZERO, 0);
+        let end = now + Duration::from_secs(86_400);
+        while now < end {
+            told += u32::from(completion.poll(now, GROUP).is_some());
+            now = completion.poll_timeout().unwrap();
+        }
+        assert!(told > 86_400 / 8 - 10, "{told}");
     }
 }

@@ -7,7 +7,7 @@ use super::straggler::{OnSlow, PaceReport};
 use super::{MemberState, Phase, Sender};
 use crate::hex;
 use crate::key::PublicKey;
-use crate::limits::{ERROR_BYTES_MAX, GRTT_MAX, NAME_BYTES_MAX};
+use crate::limits::{ERROR_BYTES_MAX, GRTT_MAX, NAME_BYTES_MAX, WINDOW_PACKETS};
 use crate::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, Complete, REGISTER_CONTEXT, Register,
     Signed, Status,
@@ -19,6 +19,9 @@ use crate::wire::{Ack, Message, Nack, Timestamp};
 use alloc::string::String;
 use core::net::SocketAddr;
 use serde::de::DeserializeOwned;
+
+/// The lanes may have sent so much more than they have told so far.
+const SLACK_PACKETS: u64 = WINDOW_PACKETS;
 
 impl Sender {
     /// Takes a datagram from the feedback socket.
@@ -146,6 +149,9 @@ impl Sender {
             return false;
         }
         member.heard = now;
+        if status.received.saturating_add(status.lost) > self.window.numbered() + SLACK_PACKETS {
+            return false;
+        }
         if !self.roster.is_served(place) {
             // What it gets now is no measure of what it gets in its turn.
             self.roster.member_mut(place).note_counts(&status);

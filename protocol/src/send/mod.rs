@@ -314,6 +314,12 @@ impl Sender {
         self.window.note_positions(now, positions);
     }
 
+    /// Packets that `lane` has numbered wait in its machine: they have not left, so
+    /// nobody can have lost them.
+    pub fn handle_held_up(&mut self, now: Time, lane: usize) {
+        self.window.note_held_up(now, lane);
+    }
+
     /// Everything of one order, or one block's first transmission with parity
     /// up to index `parity_end`, has left.
     pub fn handle_sent(&mut self, now: Time, toi: u16, sbn: u32, parity_end: u16, first: bool) {

@@ -53,7 +53,7 @@ impl Observed {
     pub(super) fn add(&mut self, now: Time, report: &RateReport, bps: u64) {
         let large = report.member >= WINDOWED_GROUP_MAX;
         if large || self.members.len() > WINDOWED_GROUP_MAX {
-            if self.all.received + self.all.lost == 0 {
+            if self.all.packets() == 0 {
                 (self.all.first, self.all.last) = (now, now);
             }
             self.all.add(now, report, bps);
@@ -108,12 +108,16 @@ impl Member {
     fn add(&mut self, now: Time, report: &RateReport, bps: u64) {
         self.allowed += bps as f64 * now.since(self.last).as_secs_f64();
         self.last = now;
-        self.received += report.received;
-        self.lost += report.lost;
+        self.received = self.received.saturating_add(report.received);
+        self.lost = self.lost.saturating_add(report.lost);
+    }
+
+    fn packets(&self) -> u64 {
+        self.received.saturating_add(self.lost)
     }
 
     fn sample(&self, packets: u64, time: Duration, packet_bits: u64) -> Option<Sample> {
-        let all = self.received + self.lost;
+        let all = self.packets();
         let span = self.last.since(self.first);
         if all < packets.max(1) || span < time {
             return None;
@@ -125,7 +129,7 @@ impl Member {
         let loss = self.lost as f64 / all as f64;
         let allowed_bps = (self.allowed / span.as_secs_f64()) as u64;
         // Reports that were held up come together; no more is sent for that.
-        let sent_bps = bps(all).min(allowed_bps + allowed_bps / MAKE_UP_PART);
+        let sent_bps = bps(all).min(allowed_bps.saturating_add(allowed_bps / MAKE_UP_PART));
         Some(Sample {
             loss,
             packets: all,

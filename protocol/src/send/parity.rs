@@ -72,7 +72,7 @@ struct Average {
 
 impl Average {
     fn add(&mut self, received: u64, lost: u64, memory: f64) {
-        let packets = (received + lost) as f64;
+        let packets = received as f64 + lost as f64;
         if packets > 0.0 {
             self.weight = (self.weight + packets).min(memory);
             let share = (packets / self.weight).min(1.0);

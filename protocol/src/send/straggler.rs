@@ -108,13 +108,13 @@ struct Pace {
 
 impl Count {
     fn add(&mut self, more: &Count) {
-        self.received += more.received;
-        self.lost += more.lost;
+        self.received = self.received.saturating_add(more.received);
+        self.lost = self.lost.saturating_add(more.lost);
         self.time += more.time;
     }
 
     fn packets(&self) -> u64 {
-        self.received + self.lost
+        self.received.saturating_add(self.lost)
     }
 
     fn sent_pps(&self) -> f64 {
@@ -141,8 +141,8 @@ impl Stretch {
     }
 
     fn add(&mut self, now: Time, report: &PaceReport) {
-        self.count.received += report.received;
-        self.count.lost += report.lost;
+        self.count.received = self.count.received.saturating_add(report.received);
+        self.count.lost = self.count.lost.saturating_add(report.lost);
         self.count.time = now.since(self.since);
         self.held &= report.holds;
         self.behind &= report.behind;

@@ -42,6 +42,18 @@ impl Window {
         }
     }
 
+    /// What `lane` has numbered last is still to leave.
+    pub(super) fn note_held_up(&mut self, now: Time, lane: usize) {
+        if let Some((_, moved)) = self.positions.get_mut(lane) {
+            *moved = now;
+        }
+    }
+
+    /// Packets that all lanes have numbered.
+    pub(super) fn numbered(&self) -> u64 {
+        self.positions.iter().map(|&(position, _)| position).sum()
+    }
+
     pub(super) fn positions(&self) -> Vec<u64> {
         self.positions
             .iter()

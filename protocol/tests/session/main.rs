@@ -1,5 +1,6 @@
 //! Whole sessions of one sender and a few receivers.
 
+mod border;
 mod stragglers;
 mod trains;
 mod world;

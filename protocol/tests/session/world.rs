@@ -41,6 +41,9 @@ pub(crate) struct Node {
     pub(crate) over: bool,
     pub(crate) ended: Option<EndReason>,
     pub(crate) damage_once: Option<u64>,
+    /// This leaf and the next are found damaged together, once.
+    pub(crate) damage_pair: Option<u64>,
+    pub(crate) waiting: Vec<u64>,
 }
 
 /// A link with a queue that drops what does not fit.
@@ -359,6 +362,8 @@ pub(crate) fn node(i: usize, loss: f64, seed: u64) -> Node {
         over: false,
         ended: None,
         damage_once: None,
+        damage_pair: None,
+        waiting: Vec::new(),
     }
 }
 
@@ -401,11 +406,28 @@ pub(crate) fn hand(now: Time, shape: SessionShape, node: &mut Node, packet: &Pac
         session.handle_leaf_list(now, true);
     }
     while let Some(leaf) = node.receiver.poll_leaf() {
+        let pair = node.damage_pair.map(|first| [first, first + 1]);
+        if pair.is_some_and(|pair| pair.contains(&leaf)) {
+            node.waiting.push(leaf);
+            if node.waiting.len() == 2 {
+                node.damage_pair = None;
+                let session = node.receiver.session_mut().unwrap();
+                let taken = node
+                    .waiting
+                    .iter()
+                    .map(|&leaf| session.handle_damaged(now, leaf));
+                let taken: Vec<_> = taken.collect();
+                assert!(!taken[0].is_empty() && taken[1].is_empty(), "{taken:?}");
+            }
+            continue;
+        }
         let damaged = node.damage_once.take_if(|bad| *bad == leaf).is_some();
-        node.receiver
-            .session_mut()
-            .unwrap()
-            .handle_leaf(now, leaf, !damaged);
+        let session = node.receiver.session_mut().unwrap();
+        if damaged {
+            session.handle_damaged(now, leaf);
+        } else {
+            session.handle_verified(leaf);
+        }
     }
     while let Some(event) = node.receiver.poll_event() {
         match event {

@@ -72,13 +72,13 @@ impl Assembly {
                 Some(leaf) => self.give_leaf(leaf)?,
                 None => false,
             };
-            let waits = patience == Patience::All || !self.damaged.is_empty();
+            let waits = patience == Patience::All || self.has_damage();
             let outcome = match waits && !given {
-                true => self.workers.wait()?,
-                false => self.workers.poll()?,
+                true => self.workers.wait(),
+                false => self.workers.poll(),
             };
             match outcome {
-                Some(outcome) => self.take(now, outcome, receiver)?,
+                Some(outcome) => self.take(outcome, receiver)?,
                 None if given => {}
                 None => break,
             }
@@ -117,12 +117,7 @@ impl Assembly {
         Ok(true)
     }
 
-    fn take(
-        &mut self,
-        now: Time,
-        outcome: Outcome,
-        receiver: &mut Receiver,
-    ) -> Result<(), SymbolError> {
+    fn take(&mut self, outcome: Outcome, receiver: &mut Receiver) -> Result<(), SymbolError> {
         match outcome {
             Outcome::Hashed(leaf, hash, loan) => {
                 self.take_back(loan);
@@ -133,14 +128,17 @@ impl Assembly {
                 } else {
                     self.journal.mark(leaf)?;
                     if let Some(session) = receiver.session_mut() {
-                        session.handle_leaf(now, leaf, true);
+                        session.handle_verified(leaf);
                     }
                 }
             }
             Outcome::Restored(sbn, symbols, loan) => {
                 self.take_back(loan);
                 let leaves = receiver.session().and_then(Session::leaves);
-                self.image.keep_restored(sbn, &symbols, leaves)?;
+                match &symbols {
+                    Some(symbols) => self.image.keep_restored(sbn, symbols, leaves)?,
+                    None => self.unrestored.push(sbn),
+                }
                 self.restoring.retain(|restoring| *restoring != sbn);
             }
         }
@@ -153,17 +151,24 @@ impl Assembly {
         }
     }
 
+    fn has_damage(&self) -> bool {
+        !self.damaged.is_empty() || !self.unrestored.is_empty()
+    }
+
     /// Nothing is with the workers: the symbols of damaged leaves are fetched
-    /// again. Parity of the blocks that they touch may be what is wrong.
+    /// again. Parity of their blocks may be what is wrong; of which blocks, the
+    /// session says, which counts what is kept here.
     fn tell_damage(&mut self, now: Time, receiver: &mut Receiver) {
-        let layout = self.shape.image;
+        let Some(session) = receiver.session_mut() else {
+            return;
+        };
+        for sbn in self.unrestored.drain(..) {
+            session.handle_unrestored(now, sbn);
+            self.image.drop_parity(sbn);
+        }
         for leaf in self.damaged.drain(..) {
             self.damaged_leaf = Some(leaf);
-            if let Some(session) = receiver.session_mut() {
-                session.handle_leaf(now, leaf, false);
-            }
-            let symbols = layout.symbols_touching(&tree::leaf_range(layout.size(), leaf));
-            for sbn in layout.blocks_touching(&symbols) {
+            for sbn in session.handle_damaged(now, leaf) {
                 self.image.drop_parity(sbn);
             }
         }

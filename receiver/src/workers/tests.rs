@@ -35,7 +35,7 @@ fn hash_all(workers: &mut Workers, staging: &mut Staging) -> BTreeMap<u64, [u8; 
         let loan = staging.lend(tree::leaf_range(layout().size(), leaf));
         workers.give(Task::Hash(leaf, loan.unwrap()), leaf % 4 > 0);
     }
-    while let Some(outcome) = workers.wait().unwrap() {
+    while let Some(outcome) = workers.wait() {
         let Outcome::Hashed(leaf, hash, loan) = outcome else {
             panic!("nothing else was given")
         };
@@ -61,7 +61,7 @@ fn every_task_has_one_outcome_however_many_workers_there_are() {
         for _ in 0..3 {
             assert_eq!(hash_all(&mut workers, &mut staging), wanted);
         }
-        assert!(workers.poll().unwrap().is_none());
+        assert!(workers.poll().is_none());
     }
     // All loans are back.
     assert!(staging.bytes_mut(0..size).is_ok());
@@ -102,12 +102,35 @@ fn a_block_is_restored_from_parity_that_waits_in_its_holes() {
         assert_eq!(range, places);
         let loan = symbols.staging_mut().unwrap().lend(range).unwrap();
         workers.give(Task::Restore(restoration, loan), true);
-        let Some(Outcome::Restored(0, restored, loan)) = workers.wait().unwrap() else {
+        let Some(Outcome::Restored(0, Some(restored), loan)) = workers.wait() else {
             panic!("a block was given")
         };
         assert!(symbols.keep_restored(0, &restored, None).is_err(), "lent");
         symbols.staging_mut().unwrap().take_back(loan);
         symbols.keep_restored(0, &restored, None).unwrap();
         assert!(symbols.bytes().get(places.clone()).unwrap() == original);
+    }
+}
+
+/// S2: it ended the receiver, and the bytes stayed lent.
+#[test]
+fn a_block_that_cannot_be_restored_is_told_and_its_bytes_come_back() {
+    let (_dir, staging) = staging();
+    let layout = layout();
+    let (blocks, places) = (Blocks::new(layout), 0..layout.size());
+    let mut symbols = Symbols::new(layout, Bytes::Staged(staging));
+    for count in [0, 1] {
+        let mut workers = Workers::new(count, CODEC, layout);
+        // Not one symbol of it is held.
+        let restoration = symbols.restoration(0, &blocks);
+        let range = symbols.places_of(0);
+        let loan = symbols.staging_mut().unwrap().lend(range).unwrap();
+        workers.give(Task::Restore(restoration, loan), true);
+        let Some(Outcome::Restored(0, None, loan)) = workers.wait() else {
+            panic!("nothing can be restored from nothing")
+        };
+        let staging = symbols.staging_mut().unwrap();
+        staging.take_back(loan);
+        assert!(staging.bytes_mut(places.clone()).is_ok());
     }
 }

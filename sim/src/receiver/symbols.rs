@@ -122,7 +122,11 @@ impl ReceiverNode {
             let Some(session) = self.machine.session_mut() else {
                 return;
             };
-            session.handle_leaf(now, leaf, matches);
+            if matches {
+                session.handle_verified(leaf);
+            } else {
+                session.handle_damaged(now, leaf);
+            }
             if !matches {
                 let layout = session.shape().image;
                 let range = tree::leaf_range(layout.size(), leaf);

@@ -6,6 +6,7 @@ use crate::offer::{IMAGE_TOI, LEAVES_TOI};
 use crate::receive::blocks::{BlockPhase, Blocks, Held};
 use crate::time::Time;
 use crate::wire::{DataHeader, flag};
+use core::ops::Range;
 
 impl Session {
     pub(in crate::receive) fn handle_data(
@@ -212,25 +213,50 @@ impl Session {
         self.leaves.as_mut()?.poll_ready()
     }
 
-    /// Leaf `leaf` was hashed. That it does not match says nothing if a
-    /// neighbour has taken symbols from it since: it is hashed again.
-    pub fn handle_leaf(&mut self, now: Time, leaf: u64, matches: bool) {
-        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
-            return;
-        };
-        if matches {
+    /// Leaf `leaf` was hashed and matches.
+    pub fn handle_verified(&mut self, leaf: u64) {
+        if let Some(leaves) = &mut self.leaves {
             leaves.verify(leaf);
-            return self.check_verified();
+            self.check_verified();
         }
+    }
+
+    /// Leaf `leaf` was hashed and does not match. Gives the blocks whose parity is
+    /// not kept any longer: none if a neighbour has taken symbols from the leaf
+    /// since, for then it is hashed again.
+    pub fn handle_damaged(&mut self, now: Time, leaf: u64) -> Range<u32> {
+        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
+            return 0..0;
+        };
         if !leaves.is_unverified_whole(leaf) {
-            return;
+            return 0..0;
         }
         self.counters.leaves_damaged += 1;
         let symbols = leaves.damage(leaf);
-        for sbn in image.layout().blocks_touching(&symbols) {
+        let blocks = image.layout().blocks_touching(&symbols);
+        for sbn in blocks.clone() {
             self.requests.want(now, IMAGE_TOI, sbn);
         }
         image.damage(symbols);
+        blocks
+    }
+
+    /// The erasure code could not restore block `sbn` of the image, which counts
+    /// as held: everything in it that is not verified is fetched again.
+    pub fn handle_unrestored(&mut self, now: Time, sbn: u32) {
+        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
+            return;
+        };
+        let layout = *image.layout();
+        let first = layout.first_symbol(sbn);
+        for index in first..first + u64::from(layout.block_len(sbn)) {
+            let mut touched = leaves.touched_by(index);
+            if touched.any(|leaf| !leaves.is_verified(leaf)) {
+                leaves.lose(index);
+                image.damage(index..index + 1);
+            }
+        }
+        self.requests.want(now, IMAGE_TOI, sbn);
     }
 
     pub(super) fn check_verified(&mut self) {
