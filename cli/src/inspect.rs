@@ -3,6 +3,7 @@ use crate::{sign, verify};
 use linecast_engine::image::Image;
 use linecast_net::command::{Exit, Failure};
 use linecast_protocol::key::PublicKey;
+use linecast_protocol::text::Printable;
 use linecast_protocol::{hex, tree};
 use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
 use linecast_release::{openssh, rfc3339, sshsig};
@@ -114,7 +115,7 @@ fn print_lines(facts: &Map<String, Value>) {
     for (name, value) in facts {
         match value {
             Value::Null => {}
-            Value::String(text) => println!("{name}: {text}"),
+            Value::String(text) => println!("{name}: {}", Printable(text)),
             Value::Array(items) => {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 if !items.is_empty() {

@@ -30,6 +30,9 @@ fn trust_files_may_mix_both_forms() {
     assert_eq!(name(6).as_deref(), Some("eve x"));
     assert_eq!(name(7), None);
     assert_eq!(trust.iter().count(), 5);
+    let hidden = format!("al\u{202e}ice\u{200b}\u{9b}@x {}", line(8, ""));
+    let trust = TrustSet::parse(&hidden).unwrap();
+    assert_eq!(trust.contains(&key(8).public()), Some("alice@x"));
 }
 
 #[test]

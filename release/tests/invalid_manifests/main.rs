@@ -7,6 +7,7 @@
 //!
 //! Without a first part the second one is all of the file. `<LF>` is a new
 //! line, `<U+202E>` a character, `<0xFF>` a byte and `<x*65>` a text repeated.
+use linecast_protocol::text::is_printable;
 use linecast_release::manifest::Manifest;
 use std::collections::BTreeMap;
 
@@ -61,7 +62,7 @@ fn each_invalid_manifest_has_its_own_error() {
             if got != wanted {
                 wrong.push(format!("{place}: {wanted:?} expected, got {got:?}"));
             }
-            assert!(got.chars().all(is_harmless), "{place}: {got:?}");
+            assert!(got.chars().all(is_printable), "{place}: {got:?}");
             if let Some(first) = seen.insert(got, place.clone()) {
                 wrong.push(format!("{place}: the error of {first}, too"));
             }
@@ -107,11 +108,4 @@ fn plain(text: &str) -> Vec<u8> {
     }
     bytes.extend_from_slice(rest.as_bytes());
     bytes
-}
-
-/// Whether a terminal shows the character as what it is.
-fn is_harmless(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
-    !c.is_control() && !turns && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}')
 }
