@@ -8,8 +8,10 @@
 //! signed  "SSHSIG" string(namespace) string("") string("sha512") string(H(message))
 //! ```
 //!
-//! Stricter than ssh-keygen where leniency would let bytes vary: the reserved
-//! field must be empty, the base64 canonical, and nothing may follow the end.
+//! Stricter than ssh-keygen where leniency would let bytes vary: the version is
+//! 1 and not 0, the reserved field is empty, no name ends in a zero byte, the
+//! scalar is the smallest one, there are no blanks in the base64, and nothing
+//! follows the end. A test holds the two to the same verdict otherwise.
 use crate::sshwire::{ArmorError, ED25519, Reader, Truncated, armor, dearmor, put_string};
 use alloc::{string::String, vec::Vec};
 use linecast_protocol::key::{PublicKey, SigningKey};

@@ -235,6 +235,43 @@ fn policy_refuses_each_with_limit_and_got() {
 }
 
 #[test]
+fn refusals_by_policy_are_told_in_words() {
+    let told = |policy: Policy| full().check(&policy).unwrap_err().to_string();
+    let now_unix = 1_785_542_402;
+    assert_eq!(
+        told(Policy {
+            now_unix,
+            ..policy()
+        }),
+        "manifest: expired 2026-08-01T00:00:01Z, it is now 2026-08-01T00:00:02Z"
+    );
+    let installed_version = Some(43);
+    assert_eq!(
+        told(Policy {
+            installed_version,
+            ..policy()
+        }),
+        "manifest: version 42 is older than the installed version 43"
+    );
+    let hardware = Some("board-c".into());
+    assert_eq!(
+        told(Policy {
+            hardware,
+            ..policy()
+        }),
+        "manifest: for hardware board-a, board-b, this device is board-c"
+    );
+    let size_max = 5;
+    assert_eq!(
+        told(Policy {
+            size_max,
+            ..policy()
+        }),
+        "manifest: image of 1099511627776 bytes, the target holds 5"
+    );
+}
+
+#[test]
 fn what_the_device_does_not_know_is_not_checked() {
     let unknown = Policy {
         installed_version: None,
