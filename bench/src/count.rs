@@ -3,7 +3,7 @@
 
 use crate::BenchError;
 use linecast_fec::{Codec, Decoder, Encoder};
-use linecast_protocol::tree::{LEAF_BYTES, leaf_hash};
+use linecast_protocol::object::tree::{LEAF_BYTES, leaf_hash};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
 use std::hint::black_box;
 

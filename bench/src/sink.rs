@@ -7,7 +7,7 @@
 
 use crate::{BenchError, sockets};
 use linecast_net::usage;
-use linecast_protocol::tree::{LEAF_BYTES, leaf_hash};
+use linecast_protocol::object::tree::{LEAF_BYTES, leaf_hash};
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

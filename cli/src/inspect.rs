@@ -2,9 +2,10 @@
 use crate::{sign, verify};
 use linecast_engine::image::Image;
 use linecast_net::command::{Exit, Failure};
+use linecast_protocol::hex;
 use linecast_protocol::key::PublicKey;
+use linecast_protocol::object::tree;
 use linecast_protocol::text::Printable;
-use linecast_protocol::{hex, tree};
 use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
 use linecast_release::{openssh, rfc3339, sshsig};
 use serde_json::{Map, Value, json};

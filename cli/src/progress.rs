@@ -3,7 +3,7 @@
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linecast_engine::Totals;
 use linecast_net::command::{ProgressMode, eprint_line};
-use linecast_protocol::send::{Member, MemberState, Phase, Sender};
+use linecast_protocol::sender::{Member, MemberState, Phase, Sender};
 use std::time::{Duration, Instant};
 
 /// Shows how a push is going.

@@ -3,7 +3,7 @@
 
 use linecast_net::Interface;
 use linecast_net::command::{Failure, units};
-use linecast_protocol::send::{OnSlow, RateControl};
+use linecast_protocol::sender::{OnSlow, RateControl};
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RateArgs {

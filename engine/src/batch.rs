@@ -3,7 +3,7 @@
 use crate::encoder::{HeaderFields, Sent, Work};
 use crate::train::{TrainBuffer, TrainPool};
 use crossbeam_channel::Sender;
-use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, PayloadId};
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 //! several threads, with a stamp that tells when it changes under the sender.
 use linecast_net::aligned::PageAligned;
 use linecast_net::command::Failure;
-use linecast_protocol::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
+use linecast_protocol::object::tree::{self, HASH_BYTES, Hash, LEAF_BYTES};
 use linecast_release::manifest::SIZE_MAX;
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 use hdrhistogram::Histogram;
 use linecast_net::clock;
 use linecast_protocol::pacer::{Pacer, l2_bytes, train_packets};
-use linecast_protocol::send::{Class, RepairShare};
+use linecast_protocol::sender::{Class, RepairShare};
 use linecast_protocol::wire::{self, Patch};
 use std::collections::VecDeque;
 use std::net::UdpSocket;

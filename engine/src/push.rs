@@ -15,14 +15,14 @@ use crossbeam_channel::bounded;
 use linecast_fec::{Codec, Encoder as Fec, FecError};
 use linecast_net::command::Failure;
 use linecast_net::{Interface, NetError, PeakSampler, SenderConfig as SocketConfig, SenderSockets};
-use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
+use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_TOI, SessionShape,
 };
-use linecast_protocol::send::{OnSlow, RateControl, Sender, SenderConfig};
+use linecast_protocol::sender::{OnSlow, RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
 use linecast_release::manifest::Manifest;

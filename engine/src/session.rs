@@ -6,7 +6,7 @@ use crate::shared::Shared;
 use crossbeam_channel::{Receiver, Sender as Channel};
 use linecast_net::{NetError, clock, wait};
 use linecast_protocol::message::EndReason;
-use linecast_protocol::send::{Order, Phase, Sender, Transmit};
+use linecast_protocol::sender::{Order, Phase, Sender, Transmit};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{self, Patch};
 use std::net::{SocketAddr, UdpSocket};

@@ -3,7 +3,7 @@
 //! address that lanes send to has one, taken when a word says that it changed.
 
 use linecast_protocol::limits::LANES_MAX;
-use linecast_protocol::send::{Control, GroupLoss};
+use linecast_protocol::sender::{Control, GroupLoss};
 use linecast_protocol::wire::SenderWord;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};

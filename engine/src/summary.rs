@@ -9,7 +9,7 @@ use linecast_net::usage;
 use linecast_protocol::hex;
 use linecast_protocol::message::EndReason;
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
-use linecast_protocol::send::{Ending, Member, MemberState, Sender};
+use linecast_protocol::sender::{Ending, Member, MemberState, Sender};
 use linecast_protocol::time::Time;
 
 /// Facts gathered while a push runs.

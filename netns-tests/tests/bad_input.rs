@@ -7,7 +7,7 @@ use linecast_netns_tests::{
     deny_reading_all,
 };
 use linecast_protocol::key::SigningKey;
-use linecast_protocol::tree;
+use linecast_protocol::object::tree;
 use linecast_release::manifest::Manifest;
 use linecast_release::openssh;
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};

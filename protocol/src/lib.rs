@@ -11,23 +11,22 @@
 
 extern crate alloc;
 
+mod budget;
 mod hex;
 
 pub use hex::{hash_from_hex, hex};
 
 pub mod backoff;
-pub mod geometry;
 pub mod key;
 pub mod limits;
 pub mod message;
+pub mod object;
 pub mod offer;
 pub mod pacer;
 pub mod queue;
 pub mod random;
-pub mod receive;
-pub mod send;
-pub mod span;
+pub mod receiver;
+pub mod sender;
 pub mod text;
 pub mod time;
-pub mod tree;
 pub mod wire;

@@ -11,9 +11,9 @@
 //! further than the limits checked here, and no byte of the image without the
 //! root in the manifest.
 
-use crate::geometry::{GeometryError, ObjectLayout};
 use crate::limits::{LANES_MAX, PARITY_MAX, SESSION_OBJECT_BYTES_MAX};
-use crate::tree::LEAF_BYTES;
+use crate::object::tree::LEAF_BYTES;
+use crate::object::{LayoutError, ObjectLayout};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub enum OfferError {
     },
     /// Sizes that cannot be laid out.
     #[error(transparent)]
-    Geometry(#[from] GeometryError),
+    Geometry(#[from] LayoutError),
 }
 
 /// What belongs to one push rather than to the release.

@@ -1,6 +1,8 @@
 //! The root of our tree is what the `b3sum` program prints, whatever the size.
 //! A machine without it fails: skipping would pass for agreement.
-use linecast_protocol::{hex, random::Random, tree};
+use linecast_protocol::hex;
+use linecast_protocol::object::tree;
+use linecast_protocol::random::Random;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

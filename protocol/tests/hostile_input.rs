@@ -1,5 +1,5 @@
 //! The tree's functions never panic, whatever size, leaf or bytes they are given.
-use linecast_protocol::tree;
+use linecast_protocol::object::tree;
 use proptest::prelude::*;
 
 proptest! {

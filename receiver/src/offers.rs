@@ -4,9 +4,9 @@
 use crate::inbox::Inbox;
 use crate::symbols::{self, Bytes, SymbolError, Symbols};
 use linecast_fec::Codec;
-use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::limits::OFFERS_MAX;
-use linecast_protocol::receive::{Blocks, Held, OfferKey};
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::receiver::{Blocks, Held, OfferKey};
 use linecast_protocol::wire::{Fti, PayloadId};
 
 /// Collects the symbols of session objects.

@@ -2,7 +2,7 @@
 
 use crate::inbox::NO_PLACE;
 use crate::symbols::{Symbols, touches_verified};
-use linecast_protocol::receive::{BlockPhase, Blocks, Leaves};
+use linecast_protocol::receiver::{BlockPhase, Blocks, Leaves};
 
 /// Follows the arrival of symbols in sending order: the sources of a block,
 /// parity, the next block. No train crosses the end of a block.
@@ -96,7 +96,7 @@ impl Prediction {
 mod tests {
     use super::*;
     use crate::symbols::Bytes;
-    use linecast_protocol::geometry::ObjectLayout;
+    use linecast_protocol::object::ObjectLayout;
 
     const SYMBOL: u64 = 64;
 

@@ -16,7 +16,7 @@ use linecast_net::{JoinConfig, PeakSampler, clock, feedback_socket, join, usage}
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::{EndReason, Figures};
-use linecast_protocol::receive::{Event, OfferKey, Receiver, SessionConfig};
+use linecast_protocol::receiver::{Event, OfferKey, Receiver, SessionConfig};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use linecast_release::openssh;

@@ -8,8 +8,8 @@
 use crate::stage_error::StageError;
 use crate::staging::Staging;
 use linecast_fec::{Codec, Decoder, FecError};
-use linecast_protocol::geometry::ObjectLayout;
-use linecast_protocol::receive::{Blocks, Leaves};
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::receiver::{Blocks, Leaves};
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -14,8 +14,8 @@ use crate::mapping::Loan;
 use crate::symbols::{Restoration, Restored, decoder};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use linecast_fec::{Codec, Decoder, FecError};
-use linecast_protocol::geometry::ObjectLayout;
-use linecast_protocol::tree;
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::object::tree;
 use std::collections::VecDeque;
 use std::thread;
 

@@ -15,7 +15,7 @@
 //! D. Towsley, *Parity-Based Loss Recovery for Reliable Multicast
 //! Transmission*, IEEE/ACM Transactions on Networking 6(4), 1998.
 
-use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::object::ObjectLayout;
 
 /// Terms below this do not change a figure that anybody prints.
 const NEGLIGIBLE: f64 = 1e-12;

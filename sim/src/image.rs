@@ -3,15 +3,15 @@
 use crate::packet::Payload;
 use crate::scenario::Scenario;
 use linecast_fec::{Codec, Encoder};
-use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::object::tree;
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, SESSION_TOI, SessionShape,
 };
 use linecast_protocol::random::Random;
-use linecast_protocol::tree;
 use linecast_release::manifest::Manifest;
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::collections::BTreeMap;

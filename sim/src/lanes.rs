@@ -4,10 +4,10 @@
 use crate::image::Objects;
 use crate::packet::{Body, Origin};
 use crate::trunk::Departure;
-use linecast_protocol::geometry::ObjectLayout;
+use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::pacer::{l2_bytes, train_packets};
-use linecast_protocol::send::{Class, Control, Order, RepairShare};
+use linecast_protocol::sender::{Class, Control, Order, RepairShare};
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, flag};
 use std::collections::{BTreeMap, VecDeque};
 

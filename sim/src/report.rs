@@ -146,7 +146,7 @@ impl Report {
     /// Sets the bound and the overhead factor.
     pub(crate) fn compare(
         &mut self,
-        layout: &linecast_protocol::geometry::ObjectLayout,
+        layout: &linecast_protocol::object::ObjectLayout,
         losses: Option<Vec<(u64, f64)>>,
     ) {
         (self.bound, self.bound_expansion) = match losses {

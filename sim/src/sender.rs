@@ -12,7 +12,7 @@ use crate::trace::Trace;
 use crate::trunk::Departure;
 use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::offer::SESSION_TOI;
-use linecast_protocol::send::{
+use linecast_protocol::sender::{
     Control, MemberState, OnSlow, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
 };
 use linecast_protocol::time::Duration;

@@ -7,8 +7,8 @@ mod world;
 
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::EndReason;
-use linecast_protocol::receive::{Receiver, SessionConfig};
-use linecast_protocol::send::{Ending, MemberState};
+use linecast_protocol::receiver::{Receiver, SessionConfig};
+use linecast_protocol::sender::{Ending, MemberState};
 use linecast_protocol::time::Duration;
 
 use world::*;

@@ -3,7 +3,7 @@
 
 use super::MIB;
 use super::world::*;
-use linecast_protocol::send::{Member, MemberState, OnSlow, Phase, RateControl, SenderConfig};
+use linecast_protocol::sender::{Member, MemberState, OnSlow, Phase, RateControl, SenderConfig};
 use linecast_protocol::time::Duration;
 
 /// Two receivers on good links and one on 2 Mbit/s, where the floor is 20.

@@ -2,7 +2,7 @@
 
 use linecast_protocol::offer::{IMAGE_TOI, SESSION_TOI, SessionShape};
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Held, Verdict};
+use linecast_protocol::receiver::{Held, Verdict};
 use linecast_protocol::wire::{DataHeader, flag};
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

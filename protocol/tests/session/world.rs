@@ -9,8 +9,8 @@ use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape,
 };
 use linecast_protocol::random::Random;
-use linecast_protocol::receive::{Event, Held, Receiver, SessionConfig, Verdict};
-use linecast_protocol::send::{
+use linecast_protocol::receiver::{Event, Held, Receiver, SessionConfig, Verdict};
+use linecast_protocol::sender::{
     Class, Ending, MemberState, OnSlow, Order, Phase, RateControl, RepairShare, Sender,
     SenderConfig, Transmit,
 };

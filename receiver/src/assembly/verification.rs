@@ -11,10 +11,10 @@ use crate::mapping::Loan;
 use crate::stage_error::StageError;
 use crate::symbols::SymbolError;
 use crate::workers::{Outcome, Task};
+use linecast_protocol::object::tree;
 use linecast_protocol::offer::IMAGE_TOI;
-use linecast_protocol::receive::{Receiver, Session};
+use linecast_protocol::receiver::{Receiver, Session};
 use linecast_protocol::time::Time;
-use linecast_protocol::tree;
 
 /// How long to wait for the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::assembly::{Assembly, Kept};
 use crate::inbox::Inbox;
 use crate::receive::ReceiveError;
 use linecast_protocol::offer::IMAGE_TOI;
-use linecast_protocol::receive::{OfferKey, Refusal, Verdict};
+use linecast_protocol::receiver::{OfferKey, Refusal, Verdict};
 use linecast_protocol::time::Time;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Message};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@ use crate::staging::Staging;
 use crate::symbols::{Bytes, Symbols};
 use crate::target::Target;
 use linecast_fec::Encoder;
-use linecast_protocol::receive::Blocks;
+use linecast_protocol::receiver::Blocks;
 use std::collections::BTreeMap;
 
 const CODEC: Codec = Codec::Gf8;

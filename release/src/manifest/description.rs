@@ -3,7 +3,7 @@ use crate::manifest::error::ManifestError;
 use crate::manifest::limits::{HARDWARE_BYTES_MAX, HARDWARE_MAX, SIZE_MAX, VERSION_MAX};
 use crate::manifest::names::{check_name, check_target};
 use alloc::{string::String, vec::Vec};
-use linecast_protocol::tree::Hash;
+use linecast_protocol::object::tree::Hash;
 
 /// What a release is. Times are unix seconds, hashes raw bytes; in JSON times
 /// are RFC 3339 text in UTC and hashes lower-case hexadecimal.

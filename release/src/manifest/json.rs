@@ -10,7 +10,8 @@ use alloc::{
     vec::Vec,
 };
 use core::fmt;
-use linecast_protocol::{hash_from_hex, hex, tree::Hash};
+use linecast_protocol::object::tree::Hash;
+use linecast_protocol::{hash_from_hex, hex};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};

@@ -4,7 +4,7 @@ use super::{Power, ReceiverNode};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::limits::WINDOW_PACKETS;
 use linecast_protocol::offer::IMAGE_TOI;
-use linecast_protocol::receive::report_packets;
+use linecast_protocol::receiver::report_packets;
 
 impl ReceiverNode {
     /// Adds what the machine counted, before it goes or at the end.

@@ -4,7 +4,7 @@ use super::{Moment, Power, ReceiverNode};
 use crate::scenario::{Fault, Scenario};
 use crate::store::OfferBytes;
 use linecast_protocol::message::Figures;
-use linecast_protocol::receive::Receiver;
+use linecast_protocol::receiver::Receiver;
 use linecast_protocol::time::Duration;
 
 impl ReceiverNode {

@@ -7,12 +7,12 @@ use crate::packet::{Packet, Payload};
 use crate::scenario::Content;
 use crate::sender::sender_address;
 use crate::store::Store;
-use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::message::Figures;
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::object::tree;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
-use linecast_protocol::receive::{Held, OfferKey, Verdict};
+use linecast_protocol::receiver::{Held, OfferKey, Verdict};
 use linecast_protocol::time::Time;
-use linecast_protocol::tree;
 use linecast_protocol::wire::Fti;
 
 impl ReceiverNode {

@@ -1,8 +1,8 @@
 //! Which scenarios can be run.
 
 use super::{LossModel, SUBTREES_MAX, Scenario};
-use linecast_protocol::geometry::{GeometryError, ObjectLayout};
 use linecast_protocol::limits::{LANES_MAX, ROSTER_MAX};
+use linecast_protocol::object::{LayoutError, ObjectLayout};
 
 /// A scenario that cannot be run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum ScenarioError {
     },
     /// A size that cannot be laid out.
     #[error(transparent)]
-    Geometry(#[from] GeometryError),
+    Geometry(#[from] LayoutError),
 }
 
 impl Scenario {

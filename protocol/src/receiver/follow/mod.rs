@@ -1,0 +1,297 @@
+//! One session as a receiver lives it: symbols in, leaves out, feedback back.
+
+mod hearing;
+mod lane;
+mod outcome;
+mod speaking;
+mod symbols;
+
+pub use outcome::*;
+
+use super::ask::{Group, Objects, Requests};
+use super::tell::{Completion, Registration, StatusReports};
+use crate::key::SigningKey;
+use crate::limits::{EVENTS_MAX, NACKS_PER_ROUND};
+use crate::message::{Activity, Figures};
+use crate::object::tree::LEAF_BYTES;
+use crate::object::{Blocks, Leaves};
+use crate::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::time::{Duration, Time};
+use crate::wire::{SenderWord, Timestamp};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use lane::LaneView;
+
+/// Probes that came before the session was followed are processed within this.
+const PROBE_SETTLE: Duration = Duration::from_millis(2);
+/// After its completion a receiver waits this long for the end of the session.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A session that is followed.
+#[derive(Debug)]
+pub struct Session {
+    sender: (u32, u16),
+    from: SocketAddr,
+    shape: SessionShape,
+    key: SigningKey,
+    random: Random,
+    objects: Objects,
+    leaves: Option<Leaves>,
+    leaf_list_known: bool,
+    lanes: Vec<LaneView>,
+    requests: Requests,
+    outbox: VecDeque<Vec<u8>>,
+    registration: Registration,
+    reports: StatusReports,
+    completion: Completion,
+    word: SenderWord,
+    group: Group,
+    probe: Option<(Timestamp, Time)>,
+    probes_from: Time,
+    heard: Time,
+    activity: Activity,
+    over: bool,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Session {
+    pub(in crate::receiver) fn new(
+        now: Time,
+        config: &SessionConfig,
+        sender: (u32, u16),
+        from: SocketAddr,
+        shape: SessionShape,
+    ) -> Session {
+        let image = shape.layout(IMAGE_TOI).copied();
+        Session {
+            sender,
+            from,
+            shape,
+            key: config.key.clone(),
+            random: Random::new(config.seed),
+            objects: Objects {
+                leaf_list: shape.leaves.map(Blocks::new),
+                image: image.map(Blocks::new),
+            },
+            leaves: image.map(Leaves::new),
+            leaf_list_known: shape.leaves.is_none(),
+            lanes: alloc::vec![LaneView::default(); usize::from(shape.lanes)],
+            requests: Requests::default(),
+            outbox: VecDeque::new(),
+            registration: Registration::new(now, config),
+            reports: StatusReports::new(now, shape.window_packets, config.buffer_packets),
+            completion: Completion::default(),
+            word: SenderWord::default(),
+            group: Group {
+                grtt: crate::limits::GRTT_INITIAL,
+                size: 10,
+                backoff: 6,
+            },
+            probe: None,
+            probes_from: now + PROBE_SETTLE,
+            heard: now,
+            activity: Activity::Receiving,
+            over: false,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes what an earlier session left: leaves that were hashed again.
+    pub(in crate::receiver) fn resume(
+        &mut self,
+        leaf_list_known: bool,
+        verified: impl Iterator<Item = u64>,
+    ) {
+        if leaf_list_known && let Some(list) = &mut self.objects.leaf_list {
+            (0..list.layout().blocks()).for_each(|sbn| list.restored(sbn, |_| {}));
+            self.leaf_list_known = true;
+        }
+        let (Some(leaves), Some(image)) = (&mut self.leaves, &mut self.objects.image) else {
+            return self.check_verified();
+        };
+        verified.for_each(|leaf| leaves.verify(leaf));
+        for leaf in (0..leaves.count()).filter(|&leaf| leaves.is_verified(leaf)) {
+            for index in image.layout().symbols_touching(&leaves.range(leaf)) {
+                let whole = leaves
+                    .touched_by(index)
+                    .all(|touched| leaves.is_verified(touched));
+                if whole && !image.holds(index) {
+                    image.resume(index);
+                }
+            }
+        }
+        self.registration.missing = self.missing_leaves();
+        self.check_verified();
+    }
+
+    /// Ranges of leaves that are not verified; `None` if none is.
+    fn missing_leaves(&self) -> Option<Vec<(u64, u64)>> {
+        let leaves = self
+            .leaves
+            .as_ref()
+            .filter(|leaves| leaves.verified() > 0)?;
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for leaf in (0..leaves.count()).filter(|&leaf| !leaves.is_verified(leaf)) {
+            match ranges.last_mut() {
+                Some((_, end)) if *end == leaf => *end += 1,
+                _ => ranges.push((leaf, leaf + 1)),
+            }
+        }
+        while ranges.len() > crate::limits::MISSING_RANGES_MAX {
+            let gap = |i: &usize| ranges[*i].0 - ranges[*i - 1].1;
+            let Some(at) = (1..ranges.len()).min_by_key(gap) else {
+                break;
+            };
+            ranges[at - 1].1 = ranges[at].1;
+            ranges.remove(at);
+        }
+        Some(ranges)
+    }
+
+    /// Whether packets with these ids, from this address, are of this session.
+    #[inline]
+    pub fn belongs(&self, sender: (u32, u16), from: SocketAddr) -> bool {
+        self.sender == sender && self.from == from
+    }
+
+    /// The shape of the session.
+    pub fn shape(&self) -> &SessionShape {
+        &self.shape
+    }
+
+    /// Address that feedback goes to.
+    pub fn sender_address(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// The image's leaves; `None` for an empty image.
+    pub fn leaves(&self) -> Option<&Leaves> {
+        self.leaves.as_ref()
+    }
+
+    /// The symbols of object `toi`.
+    pub fn blocks(&self, toi: u16) -> Option<&Blocks> {
+        self.objects.blocks(toi)
+    }
+
+    /// Running counts.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Rounds in which another's request made ours unnecessary.
+    pub fn nacks_suppressed(&self) -> u64 {
+        self.requests.suppressed
+    }
+
+    /// Whether the session is over.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// How long the sender has said nothing.
+    pub fn silent_for(&self, now: Time) -> Duration {
+        now.since(self.heard)
+    }
+
+    /// `SO_RXQ_OVFL` of the socket, for status reports.
+    pub fn note_socket_drops(&mut self, buffers: u32) {
+        self.reports.socket_drops = buffers;
+    }
+
+    fn end(&mut self) {
+        if !core::mem::replace(&mut self.over, true) {
+            let finished = self.activity == Activity::Complete;
+            self.events.push_back(Event::Over { finished });
+        }
+    }
+
+    fn node(&self) -> u32 {
+        self.registration.node
+    }
+
+    pub(in crate::receiver) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(in crate::receiver) fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
+        self.activity = Activity::Complete;
+        self.requests.stop();
+        let due = now + self.random.within(self.group.spread());
+        self.completion.tell(
+            due,
+            now + LINGER,
+            self.node(),
+            &self.shape,
+            &self.key,
+            figures,
+            error,
+        );
+    }
+
+    pub(in crate::receiver) fn poll_timeout(&self) -> Option<Time> {
+        if self.over {
+            return None;
+        }
+        if !self.outbox.is_empty() {
+            return Some(Time::ZERO);
+        }
+        let linger = self
+            .completion
+            .past()
+            .map(|past| past.max(self.heard + LINGER));
+        let complete = self.activity == Activity::Complete;
+        let status = self
+            .reports
+            .poll_timeout(self.group)
+            .filter(|_| self.registration.welcomed && !complete);
+        let timers = [
+            self.completion.poll_timeout(),
+            linger,
+            Some(self.registration.poll_timeout())
+                .filter(|_| !(complete && self.registration.welcomed)),
+            status,
+            self.requests.poll_timeout(self.group),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    pub(in crate::receiver) fn queues(&self) -> [Queue; 4] {
+        let objects = [LEAVES_TOI, IMAGE_TOI].map(|toi| self.objects.blocks(toi));
+        let blocks = objects.into_iter().flatten();
+        [
+            Queue {
+                name: "blocks wanted",
+                depth: self.requests.waiting(),
+                bound: blocks.map(|b| b.layout().blocks() as usize).sum(),
+            },
+            Queue {
+                name: "NACKs",
+                depth: self.outbox.len(),
+                bound: NACKS_PER_ROUND,
+            },
+            Queue {
+                name: "events",
+                depth: self.events.len(),
+                bound: EVENTS_MAX,
+            },
+            Queue {
+                name: "leaves to hash",
+                depth: self.leaves.as_ref().map_or(0, Leaves::waiting),
+                bound: self.leaves.as_ref().map_or(0, |l| l.count() as usize),
+            },
+        ]
+    }
+
+    /// Bytes of the image that were verified before this session.
+    pub fn verified_bytes(&self) -> u64 {
+        self.leaves.as_ref().map_or(0, |leaves| {
+            (leaves.verified() * LEAF_BYTES).min(self.shape.image.size())
+        })
+    }
+}

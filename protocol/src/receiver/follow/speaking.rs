@@ -1,0 +1,137 @@
+//! What a session says to the sender.
+
+use super::lane::LaneView;
+use super::{LINGER, Session};
+use crate::limits::LANES_MAX;
+use crate::message::{self, Activity};
+use crate::object::Leaves;
+use crate::time::Time;
+use crate::wire::{Ack, Nack, Requests as WireRequests, Timestamp};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+impl Session {
+    pub(in crate::receiver) fn poll_transmit(
+        &mut self,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Option<SocketAddr> {
+        if self.over {
+            return None;
+        }
+        if let Some(message) = self.outbox.pop_front() {
+            *out = message;
+            return Some(self.from);
+        }
+        let sent = self.poll_completion(now, out)
+            || self.poll_registration(now, out)
+            || self.poll_status(now, out)
+            || self.poll_requests(now, out);
+        sent.then_some(self.from)
+    }
+
+    fn poll_completion(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        if self.completion.is_past(now) && now.since(self.heard) >= LINGER {
+            self.end();
+            return false;
+        }
+        let Some(payload) = self.completion.poll(now, self.group) else {
+            return false;
+        };
+        self.emit_ack(now, message::ACK_COMPLETE, &payload, out);
+        true
+    }
+
+    fn poll_registration(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        let told = self.activity == Activity::Complete && self.registration.welcomed;
+        if told || !self.registration.poll(now, self.group, &mut self.random) {
+            return false;
+        }
+        let payload = self.registration.payload(&self.key, &self.shape);
+        self.emit_ack(now, message::ACK_REGISTER, &payload, out);
+        true
+    }
+
+    fn poll_status(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        if !self.registration.welcomed || self.activity == Activity::Complete {
+            return false;
+        }
+        if !self
+            .reports
+            .poll(now, self.group, &mut self.random, self.counters)
+        {
+            return false;
+        }
+        let verified = self.leaves.as_ref().map_or(0, Leaves::verified) as u32;
+        let heard = self.lanes.iter().all(LaneView::is_heard);
+        let sequences = self.lanes.iter().map(LaneView::sequence).take(LANES_MAX);
+        let sequences = if heard {
+            sequences.collect()
+        } else {
+            Vec::new()
+        };
+        let status = self
+            .reports
+            .take(now, self.activity, self.counters, verified, sequences);
+        let mut payload = Vec::new();
+        status.emit(&mut payload);
+        self.emit_ack(now, message::ACK_STATUS, &payload, out);
+        true
+    }
+
+    fn poll_requests(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        let contents = self
+            .requests
+            .poll(now, self.group, &mut self.random, &self.objects);
+        for requests in contents {
+            self.counters.nacks_sent += 1;
+            let mut message = Vec::new();
+            let Ok(requests) = WireRequests::parse(&requests) else {
+                continue;
+            };
+            let nack = Nack {
+                sequence: 0,
+                source_id: self.node(),
+                server_id: self.sender.0,
+                instance_id: self.sender.1,
+                grtt_response: self.grtt_response(now),
+                cc: None,
+                requests,
+            };
+            nack.emit(&mut message);
+            self.outbox.push_back(message);
+        }
+        match self.outbox.pop_front() {
+            Some(message) => {
+                *out = message;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn emit_ack(&self, now: Time, ack_type: u8, payload: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        let ack = Ack {
+            sequence: 0,
+            source_id: self.node(),
+            server_id: self.sender.0,
+            instance_id: self.sender.1,
+            ack_type,
+            ack_id: 0,
+            grtt_response: self.grtt_response(now),
+            cc: None,
+            payload,
+        };
+        ack.emit(out);
+    }
+
+    /// The newest probe's time stamp plus the time that it was held here, so
+    /// that the sender measures the path alone (RFC 5740 §4.3.1). Zero: none.
+    fn grtt_response(&self, now: Time) -> Timestamp {
+        let Some((stamp, heard)) = self.probe else {
+            return Timestamp::default();
+        };
+        Timestamp::from_ns(stamp.as_ns() + now.since(heard).as_nanos() as u64)
+    }
+}

@@ -1,0 +1,5 @@
+//! What a receiver hears.
+
+mod offers;
+
+pub use offers::{OfferKey, Offers};

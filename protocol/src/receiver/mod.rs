@@ -1,0 +1,209 @@
+//! The receiver: from the first packet of an unknown session to the signed
+//! completion.
+//!
+//! The order of calls: every DATA packet goes to [`Receiver::handle_data`],
+//! every other message to [`Receiver::handle_message`]; then
+//! [`Receiver::poll_leaf`] and [`Receiver::poll_event`] until they are empty,
+//! and [`Receiver::poll_transmit`] for what to send. The machine knows which
+//! symbols are held; the caller keeps their bytes, restores blocks when told
+//! so, and hashes leaves.
+
+mod ask;
+mod follow;
+mod hear;
+mod tell;
+
+pub use crate::object::{BlockPhase, Blocks, Held, Leaves, Need};
+pub use ask::{Group, Objects, Requests};
+pub use follow::{Event, Refusal, Session, SessionConfig, Verdict};
+pub use hear::{OfferKey, Offers};
+pub use tell::report_packets;
+
+use ask::Solicitation;
+
+use crate::message::Figures;
+use crate::offer::{SESSION_TOI, SessionShape};
+use crate::queue::Queue;
+use crate::time::{Duration, Time};
+use crate::wire::{DataHeader, Message};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// How long the sender of a session may say nothing before another session may
+/// take its place.
+pub const SILENCE_BEFORE_SWITCH: Duration = Duration::from_secs(1);
+
+/// A receiver: the sessions on offer, and the one that it follows.
+#[derive(Debug)]
+pub struct Receiver {
+    config: SessionConfig,
+    offers: Offers,
+    session: Option<Session>,
+    solicitation: Solicitation,
+    /// Packets of sessions other than the one followed.
+    pub other_sessions: u64,
+}
+
+impl Receiver {
+    /// A receiver that follows no session yet.
+    pub fn new(config: SessionConfig) -> Receiver {
+        Receiver {
+            solicitation: Solicitation::new(config.seed),
+            config,
+            offers: Offers::default(),
+            session: None,
+            other_sessions: 0,
+        }
+    }
+
+    /// The session that is followed.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The session that is followed.
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    fn may_switch(&self, now: Time) -> bool {
+        self.session
+            .as_ref()
+            .is_none_or(|s| s.is_over() || s.silent_for(now) >= SILENCE_BEFORE_SWITCH)
+    }
+
+    /// Takes the header of a DATA packet with `payload` bytes of symbol.
+    #[inline]
+    pub fn handle_data(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        header: &DataHeader,
+        payload: usize,
+    ) -> Verdict {
+        let sender = (header.source_id, header.sender.instance_id);
+        if let Some(session) = &mut self.session
+            && session.belongs(sender, from)
+        {
+            return session.handle_data(now, header, payload);
+        }
+        if header.toi != SESSION_TOI {
+            if self.session.is_some() {
+                self.other_sessions += 1;
+                return Verdict::Refused(Refusal::OtherSession);
+            }
+            self.solicitation
+                .heard(now, OfferKey { sender, from }, header.sender);
+            return Verdict::Refused(Refusal::NoSession);
+        }
+        if !self.may_switch(now) {
+            self.other_sessions += 1;
+            return Verdict::Refused(Refusal::OtherSession);
+        }
+        self.offers.handle_data(now, from, header, payload)
+    }
+
+    /// Takes the headers of `count` DATA packets with full symbols that follow
+    /// each other in one train ([`DataHeader::continues`]), of which `header` is
+    /// the first, if they are all new source symbols of one block of the image, and
+    /// gives what they completed. Else takes none: they are for
+    /// [`Receiver::handle_data`], one by one.
+    #[inline]
+    pub fn handle_train(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        header: &DataHeader,
+        count: u16,
+    ) -> Option<Held> {
+        let sender = (header.source_id, header.sender.instance_id);
+        let session = self.session.as_mut();
+        let session = session.filter(|session| session.belongs(sender, from))?;
+        session.handle_train(now, header, count)
+    }
+
+    /// Takes any message but DATA. Gives false if it was not for this receiver.
+    pub fn handle_message(&mut self, now: Time, from: SocketAddr, message: &Message<'_>) -> bool {
+        match &mut self.session {
+            Some(session) => session.handle_message(now, from, message),
+            None => false,
+        }
+    }
+
+    /// The session object of `offer` has been restored: false if no such offer
+    /// is being collected.
+    pub fn offer_restored(&mut self, offer: OfferKey) -> bool {
+        self.offers.restored(offer)
+    }
+
+    /// The manifest of `offer` was refused: its packets are dropped for a while.
+    pub fn refuse(&mut self, offer: OfferKey) {
+        self.offers.refuse(offer);
+    }
+
+    /// The manifest of `offer` is verified and its staging reserved: follow
+    /// this session. `leaf_list_known` and `verified` leaves come from an
+    /// earlier session, checked again.
+    pub fn follow(
+        &mut self,
+        now: Time,
+        offer: OfferKey,
+        shape: SessionShape,
+        leaf_list_known: bool,
+        verified: impl Iterator<Item = u64>,
+    ) -> bool {
+        let Some(found) = self.offers.take(offer) else {
+            return false;
+        };
+        let mut session = Session::new(now, &self.config, found.sender, found.from, shape);
+        session.resume(leaf_list_known, verified);
+        self.config.seed = self.config.seed.wrapping_add(1);
+        self.session = Some(session);
+        true
+    }
+
+    /// Forgets the session that is followed; offers are collected anew.
+    pub fn leave(&mut self) {
+        self.session = None;
+        self.offers = Offers::default();
+    }
+
+    /// The next leaf of the image to hash.
+    pub fn poll_leaf(&mut self) -> Option<u64> {
+        self.session.as_mut()?.poll_leaf()
+    }
+
+    /// The next thing that the caller must know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.session.as_mut()?.poll_event()
+    }
+
+    /// Puts the next message to send into `out` and gives its destination.
+    pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        match &mut self.session {
+            Some(session) => session.poll_transmit(now, out),
+            None => self.solicitation.poll(now, self.config.node, out),
+        }
+    }
+
+    /// When to call [`Receiver::poll_transmit`] again at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match &self.session {
+            Some(session) => session.poll_timeout(),
+            None => self.solicitation.poll_timeout(),
+        }
+    }
+
+    /// The queues, and what they may hold.
+    pub fn queues(&self) -> impl Iterator<Item = Queue> {
+        self.session.iter().flat_map(Session::queues)
+    }
+
+    /// The image is in place, or `error` says why it is not: from now on the
+    /// receiver only tells the sender so.
+    pub fn finish(&mut self, now: Time, figures: Figures, error: Option<&str>) {
+        if let Some(session) = &mut self.session {
+            session.finish(now, figures, error);
+        }
+    }
+}

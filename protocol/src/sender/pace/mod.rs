@@ -1,0 +1,17 @@
+//! How fast, and how far ahead of whom.
+
+mod grtt;
+mod observed;
+mod path;
+mod rate;
+mod share;
+mod straggler;
+mod window;
+
+pub use grtt::GrttEstimate;
+pub use rate::RateControl;
+pub(in crate::sender) use rate::{Link, RateReport};
+pub use share::{Class, RepairShare};
+pub use straggler::OnSlow;
+pub(in crate::sender) use straggler::{PaceReport, Stragglers};
+pub(in crate::sender) use window::Window;
