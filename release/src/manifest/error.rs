@@ -6,7 +6,7 @@ use alloc::{string::String, vec::Vec};
 /// Why a manifest is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Longer than [`MANIFEST_BYTES_MAX`]; nothing of it was parsed.
+    /// Longer than `MANIFEST_BYTES_MAX`; nothing of it was parsed.
     #[error("manifest: at most {limit} bytes, got {got}")]
     TooLong {
         /// The limit.
@@ -64,7 +64,7 @@ pub enum ManifestError {
         /// The schema it names, cut to 64 characters.
         got: String,
     },
-    /// The name is not 1 to [`NAME_BYTES_MAX`] bytes.
+    /// The name is not 1 to `NAME_BYTES_MAX` bytes.
     #[error("manifest: name of 1 to {limit} bytes expected, got {got}")]
     NameLength {
         /// The limit.
@@ -92,9 +92,7 @@ pub enum ManifestError {
         /// The last character.
         got: char,
     },
-    /// The target's name is not 1 to [`TARGET_BYTES_MAX`] bytes.
-    ///
-    /// [`TARGET_BYTES_MAX`]: crate::manifest::TARGET_BYTES_MAX
+    /// The target's name is not 1 to `TARGET_BYTES_MAX` bytes.
     #[error("manifest: target of 1 to {limit} bytes expected, got {got}")]
     TargetLength {
         /// The limit.
@@ -116,7 +114,7 @@ pub enum ManifestError {
         /// The first character.
         got: char,
     },
-    /// The version counter is above [`VERSION_MAX`].
+    /// The version counter is above `VERSION_MAX`.
     #[error("manifest: version: at most {limit}, got {got}")]
     Version {
         /// The limit.
@@ -124,7 +122,7 @@ pub enum ManifestError {
         /// The version.
         got: u64,
     },
-    /// More than [`HARDWARE_MAX`] hardware ids.
+    /// More than `HARDWARE_MAX` hardware ids.
     #[error("manifest: at most {limit} hardware ids, got {got}")]
     HardwareCount {
         /// The limit.
@@ -132,7 +130,7 @@ pub enum ManifestError {
         /// Ids given.
         got: usize,
     },
-    /// A hardware id is not 1 to [`HARDWARE_BYTES_MAX`] bytes.
+    /// A hardware id is not 1 to `HARDWARE_BYTES_MAX` bytes.
     #[error("manifest: hardware id {number}: 1 to {limit} bytes expected, got {got}")]
     HardwareLength {
         /// Which id, from 1.
@@ -158,7 +156,7 @@ pub enum ManifestError {
         /// The id.
         got: String,
     },
-    /// The image is larger than [`SIZE_MAX`].
+    /// The image is larger than `SIZE_MAX`.
     #[error("manifest: size_bytes: at most {limit}, got {got}")]
     Size {
         /// The limit.
