@@ -5,6 +5,7 @@ use linecast_net::command::{Exit, Failure};
 use linecast_protocol::hex;
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::object::tree;
+use linecast_protocol::text::Printable;
 use linecast_release::manifest::{MANIFEST_BYTES_MAX, Manifest, SCHEMA};
 use linecast_release::{openssh, rfc3339, sshsig};
 use serde_json::{Map, Value, json};
@@ -86,6 +87,7 @@ fn manifest_facts(path: &Path, bytes: &[u8], manifest: &Manifest) -> Value {
         "name": manifest.name,
         "version": manifest.version,
         "hardware": manifest.hardware,
+        "target": manifest.target,
         "size_bytes": manifest.size_bytes,
         "root_b3": hex(&manifest.root_b3),
         "sha256": manifest.sha256.map(|hash| hex(&hash)),
@@ -114,7 +116,7 @@ fn print_lines(facts: &Map<String, Value>) {
     for (name, value) in facts {
         match value {
             Value::Null => {}
-            Value::String(text) => println!("{name}: {text}"),
+            Value::String(text) => println!("{name}: {}", Printable(text)),
             Value::Array(items) => {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 if !items.is_empty() {

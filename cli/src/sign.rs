@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// A hardware id the image is for; give it again for more [default: any]
     #[arg(long, value_name = "ID")]
     hardware: Vec<String>,
+    /// The kind of place it is for, by its name in a device's configuration [default: any]
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// From when on devices refuse it: 30d, 12h, or 2026-12-31T00:00:00Z [default: never]
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
@@ -51,6 +54,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         },
         version: args.release_version.unwrap_or(created),
         hardware: args.hardware,
+        target: args.target,
         size_bytes: image.size(),
         root_b3: [0; 32],
         sha256: None,

@@ -46,6 +46,9 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     check_image(&args.image, &manifest)?;
     println!("{} {}", hex(&manifest.root_b3), manifest.name);
     println!("version {}", manifest.version);
+    if let Some(target) = &manifest.target {
+        println!("target {target}");
+    }
     match trusted_as {
         Some(name) => println!("signed by {name} {signer}"),
         None => println!("signed by {signer}, trust: none (give --trust to check the signer)"),

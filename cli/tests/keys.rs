@@ -222,7 +222,18 @@ fn sign_refuses_bad_input_and_leaves_nothing() {
         &["fw.img", "--name", ""],
         "name of 1 to 128 bytes expected, got 0",
     );
-    sign(&["fw.img", "--hardware", "a b"], "hardware id \"a b\"");
+    sign(
+        &["fw.img", "--hardware", "a b"],
+        "hardware id 1: character ' ' is not allowed",
+    );
+    sign(
+        &["fw.img", "--target", "/dev/sda"],
+        "target: character '/' is not allowed",
+    );
+    sign(
+        &["fw.img", "--target", ""],
+        "target of 1 to 32 bytes expected, got 0",
+    );
     sign(
         &["fw.img", "--release-version", "9007199254740992"],
         "version: at most 9007199254740991",
@@ -252,14 +263,14 @@ fn sign_refuses_bad_input_and_leaves_nothing() {
     bench.fails(
         &["sign", "fw.img", "--key", "locked"],
         1,
-        "encrypted with aes256-ctr",
+        "encrypted with \"aes256-ctr\"",
     );
 }
 
 #[test]
 fn sign_says_what_it_was_told() {
     let bench = Bench::new();
-    let args = "sign fw.img --key id --name rel.img --release-version 7 --hardware a --hardware b \
+    let args = "sign fw.img --key id --name rel.img --release-version 7 --hardware a --hardware b --target rootfs \
                 --expires 2100-01-01T02:00:00+02:00 --manifest m.json";
     bench.ok(&args.split_whitespace().collect::<Vec<_>>());
     let text = bench.ok(&["inspect", "m.json", "--json"]);
@@ -267,6 +278,7 @@ fn sign_says_what_it_was_told() {
     assert_eq!(facts["name"], "rel.img");
     assert_eq!(facts["version"], 7);
     assert_eq!(facts["hardware"], serde_json::json!(["a", "b"]));
+    assert_eq!(facts["target"], "rootfs");
     assert_eq!(facts["expires"], "2100-01-01T00:00:00Z");
     assert_eq!(facts["sha256"], serde_json::Value::Null);
     assert!(
@@ -275,14 +287,14 @@ fn sign_says_what_it_was_told() {
             .unwrap()
             .starts_with("valid, by SHA256:")
     );
-    bench.ok(&[
-        "verify",
-        "fw.img",
-        "--manifest",
-        "m.json",
-        "--hardware",
-        "b",
-    ]);
+    let args = "verify fw.img --manifest m.json --hardware b";
+    let verified = bench.ok(&args.split(' ').collect::<Vec<_>>());
+    assert!(
+        verified.contains("\nversion 7\ntarget rootfs\n"),
+        "{verified}"
+    );
+    let inspected = bench.ok(&["inspect", "m.json"]);
+    assert!(inspected.contains("\ntarget: rootfs\n"), "{inspected}");
     let args = [
         "verify",
         "fw.img",
@@ -292,6 +304,21 @@ fn sign_says_what_it_was_told() {
         "c",
     ];
     bench.fails(&args, 4, "for hardware a, b, this device is c");
+}
+
+#[test]
+fn manifests_of_the_first_schema_are_still_verified() {
+    let bench = Bench::signed();
+    let first = bench.read(MANIFEST).replace("manifest.v2", "manifest.v1");
+    bench.write(MANIFEST, first);
+    bench.resign();
+    let verified = bench.ok(&["verify", "fw.img", "--trust", "id.pub"]);
+    assert!(!verified.contains("target"), "{verified}");
+    let inspected = bench.ok(&["inspect", MANIFEST]);
+    assert!(
+        inspected.contains("signature: valid, by SHA256:"),
+        "{inspected}"
+    );
 }
 
 #[test]
@@ -362,14 +389,14 @@ fn verify_names_what_is_wrong() {
         "size_bytes: 150001 expected, got 150000",
     );
     with(
-        &signed_edit("manifest.v1", "manifest.v9"),
+        &signed_edit("manifest.v2", "manifest.v9"),
         4,
-        "got linecast.manifest.v9",
+        "got \"linecast.manifest.v9\"",
     );
     with(
         &signed_edit("\"version\"", "\"name\""),
         4,
-        "key name is given twice",
+        "key \"name\" is given twice",
     );
     with(
         &signed_edit("\"sha256\": \"", "\"sha256\": \"0"),
@@ -377,6 +404,11 @@ fn verify_names_what_is_wrong() {
         "sha256: 64 lower-case",
     );
     with(&signed_edit("fw.img", "../../x"), 4, "name: character '/'");
+    with(
+        &signed_edit("\"sha256\"", "\"\\u001b[31m\u{202e}\""),
+        4,
+        "unknown key \"\\u{1b}[31m\\u{202e}\"",
+    );
     let expired = |bench: &Bench| {
         let mut text = bench.read(MANIFEST);
         for (key, year) in [("\"created\": \"", "2000"), ("\"expires\": \"", "2001")] {

@@ -495,6 +495,7 @@ mod tests {
             name: "image".into(),
             version: 1,
             hardware: Vec::new(),
+            target: None,
             size_bytes: hash.size,
             root_b3: hash.root,
             sha256: None,

@@ -439,6 +439,7 @@ fn manifest(image: &Image) -> Manifest {
         name: "firmware".into(),
         version: 1,
         hardware: Vec::new(),
+        target: None,
         size_bytes: image.size(),
         root_b3: tree::hash_bytes(image.bytes()).0,
         sha256: None,

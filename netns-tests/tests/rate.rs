@@ -73,7 +73,7 @@ fn the_ring_is_no_slower_than_sendmmsg_where_the_sockets_buffer_is_full_and_repe
     // More than the socket's buffer waits before it, and nothing is dropped.
     let slow = sender
         .command("tc")
-        .args(["qdisc", "replace", "dev", &sender.interface, "root", "tbf"])
+        .args(["qdisc", "replace", "dev", sender.interface, "root", "tbf"])
         .args(["rate", "20mbit", "burst", "64kb", "limit", "16mb"])
         .status();
     assert!(slow.expect("tc runs").success());

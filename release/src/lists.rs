@@ -7,6 +7,7 @@ use alloc::{
     vec::Vec,
 };
 use linecast_protocol::key::PublicKey;
+use linecast_protocol::text::is_printable;
 
 /// Most keys a trust file may name.
 pub const TRUST_MAX: usize = 1024;
@@ -46,7 +47,7 @@ pub enum ListError {
     },
     /// An option that restricts the key in a way linecast cannot honour.
     /// Ignoring it would trust the key more than the file says.
-    #[error("line {line}: option {option} is not supported")]
+    #[error("line {line}: option {option:?} is not supported")]
     Option {
         /// Line number.
         line: usize,
@@ -323,10 +324,10 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&c| c == b'*')
 }
 
-/// Names are shown on terminals and in reports: no control characters, bounded.
+/// Names are shown on terminals and in reports: only what is seen, bounded.
 fn printable(name: &str) -> String {
     name.chars()
-        .filter(|c| !c.is_control())
+        .filter(|&c| is_printable(c))
         .take(NAME_MAX)
         .collect()
 }

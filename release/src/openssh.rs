@@ -27,7 +27,7 @@ pub enum KeyTextError {
     Magic,
     /// The key needs a passphrase, which linecast does not ask for.
     #[error(
-        "private key: encrypted with {cipher}; linecast reads unencrypted keys only \
+        "private key: encrypted with {cipher:?}; linecast reads unencrypted keys only \
          (remove the passphrase from a copy with `ssh-keygen -p -N '' -f FILE`)"
     )]
     Encrypted {
@@ -56,7 +56,7 @@ pub enum KeyTextError {
         got: usize,
     },
     /// Not an ed25519 key.
-    #[error("key type ssh-ed25519 expected, got {got}")]
+    #[error("key type ssh-ed25519 expected, got {got:?}")]
     Type {
         /// The type it names.
         got: String,
@@ -126,7 +126,7 @@ pub fn read_private(text: &[u8]) -> Result<SigningKey, KeyTextError> {
     let kdf = reader.string("key derivation name")?;
     let options = reader.string("key derivation options")?;
     if cipher != b"none" || kdf != b"none" || !options.is_empty() {
-        let cipher = String::from_utf8_lossy(cipher).into_owned();
+        let cipher = cut(&String::from_utf8_lossy(cipher));
         return Err(KeyTextError::Encrypted { cipher });
     }
     let count = reader.u32("key count")?;
@@ -157,7 +157,7 @@ pub fn read_public(line: &str) -> Result<(PublicKey, &str), KeyTextError> {
     let line = line.trim();
     let (kind, rest) = word(line);
     if kind.as_bytes() != ED25519 {
-        return Err(KeyTextError::Type { got: kind.into() });
+        return Err(KeyTextError::Type { got: cut(kind) });
     }
     let (base64, comment) = word(rest);
     if base64.is_empty() {
@@ -212,7 +212,7 @@ fn parse_private(section: &[u8]) -> Result<SigningKey, KeyTextError> {
 fn expect_ed25519(reader: &mut Reader<'_>) -> Result<(), KeyTextError> {
     let kind = reader.string("key type")?;
     if kind != ED25519 {
-        let got = String::from_utf8_lossy(kind).into_owned();
+        let got = cut(&String::from_utf8_lossy(kind));
         return Err(KeyTextError::Type { got });
     }
     Ok(())
@@ -232,6 +232,11 @@ fn at_end(reader: &Reader<'_>) -> Result<(), KeyTextError> {
         0 => Ok(()),
         got => Err(KeyTextError::TrailingBytes { got }),
     }
+}
+
+/// Foreign text for an error message, which quotes and escapes it.
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 fn cap(got: usize, limit: usize) -> Result<(), KeyTextError> {

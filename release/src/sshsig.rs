@@ -8,8 +8,10 @@
 //! signed  "SSHSIG" string(namespace) string("") string("sha512") string(H(message))
 //! ```
 //!
-//! Stricter than ssh-keygen where leniency would let bytes vary: the reserved
-//! field must be empty, the base64 canonical, and nothing may follow the end.
+//! Stricter than ssh-keygen where leniency would let bytes vary: the version is
+//! 1 and not 0, the reserved field is empty, no name ends in a zero byte, the
+//! scalar is the smallest one, there are no blanks in the base64, and nothing
+//! follows the end. A test holds the two to the same verdict otherwise.
 use crate::sshwire::{ArmorError, ED25519, Reader, Truncated, armor, dearmor, put_string};
 use alloc::{string::String, vec::Vec};
 use linecast_protocol::key::{PublicKey, SigningKey};
@@ -49,7 +51,7 @@ pub enum SshsigError {
         got: u32,
     },
     /// The signer's key is not an ed25519 key.
-    #[error("signature: key type ssh-ed25519 expected, got {got}")]
+    #[error("signature: key type ssh-ed25519 expected, got {got:?}")]
     KeyType {
         /// The type it names.
         got: String,
@@ -64,7 +66,7 @@ pub enum SshsigError {
     #[error("signature: the key is not a usable ed25519 point")]
     KeyPoint,
     /// Made for another purpose.
-    #[error("signature: namespace {expected} expected, got {got}")]
+    #[error("signature: namespace {expected:?} expected, got {got:?}")]
     Namespace {
         /// The namespace asked for.
         expected: String,
@@ -78,13 +80,13 @@ pub enum SshsigError {
         got: usize,
     },
     /// Neither sha512 nor sha256.
-    #[error("signature: hash sha512 or sha256 expected, got {got}")]
+    #[error("signature: hash sha512 or sha256 expected, got {got:?}")]
     HashAlgorithm {
         /// The hash it names.
         got: String,
     },
     /// The signature is not an ed25519 signature.
-    #[error("signature: type ssh-ed25519 expected, got {got}")]
+    #[error("signature: type ssh-ed25519 expected, got {got:?}")]
     SignatureType {
         /// The type it names.
         got: String,
@@ -256,13 +258,10 @@ fn signed_data(namespace: &[u8], algorithm: &[u8], hash: &[u8]) -> Vec<u8> {
     data
 }
 
-/// Foreign text for an error message, cut short and without control characters.
+/// Foreign text for an error message, which quotes and escapes it.
 fn lossy(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(64)];
-    String::from_utf8_lossy(shown)
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    let start = &bytes[..bytes.len().min(64)];
+    String::from_utf8_lossy(start).into_owned()
 }
 
 impl From<Truncated> for SshsigError {

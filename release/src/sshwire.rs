@@ -122,3 +122,82 @@ impl<'a> Reader<'a> {
 
 const ARMOR_WIDTH: usize = 70;
 const LINE_MAX: usize = 76;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+
+    #[test]
+    fn every_length_survives_its_armor_in_lines_of_70() {
+        for length in 0..=300 {
+            let blob: Vec<u8> = (0..length).map(|i| (i * 7) as u8).collect();
+            let text = armor("TEST", &blob);
+            let lines: Vec<&str> = text.lines().collect();
+            let [begin, base64 @ .., end] = &lines[..] else {
+                panic!("{text}");
+            };
+            assert_eq!(
+                (*begin, *end),
+                ("-----BEGIN TEST-----", "-----END TEST-----")
+            );
+            if let [full @ .., last] = base64 {
+                assert!(full.iter().all(|line| line.len() == 70), "{text}");
+                assert!(last.len() <= 70, "{text}");
+            }
+            match length {
+                // What armor makes of nothing has an empty line.
+                0 => assert!(dearmor("TEST", text.as_bytes()).is_err()),
+                _ => assert_eq!(dearmor("TEST", text.as_bytes()), Ok(blob)),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_may_have_any_width_up_to_76() {
+        let blob = vec![0xfb; 100];
+        let base64 = Base64::encode_string(&blob);
+        for width in 1..=80 {
+            let lines = base64.as_bytes().chunks(width);
+            let lines: Vec<&str> = lines.map(|l| core::str::from_utf8(l).unwrap()).collect();
+            let text = format!("-----BEGIN T-----\n{}\n-----END T-----\n", lines.join("\n"));
+            let wanted = match width {
+                77.. => Err(ArmorError::Line {
+                    line: 2,
+                    limit: 76,
+                    got: width,
+                }),
+                _ => Ok(blob.clone()),
+            };
+            assert_eq!(dearmor("T", text.as_bytes()), wanted, "width {width}");
+        }
+    }
+
+    #[test]
+    fn armor_of_another_kind_is_refused() {
+        let text = armor("ONE", b"blob");
+        assert_eq!(dearmor("TWO", text.as_bytes()), Err(ArmorError::Begin));
+        let mixed = text.replace("END ONE", "END TWO");
+        assert!(matches!(
+            dearmor("ONE", mixed.as_bytes()),
+            Err(ArmorError::Base64 | ArmorError::End)
+        ));
+        assert_eq!(dearmor("ONE", b""), Err(ArmorError::Begin));
+    }
+
+    #[test]
+    fn fields_are_read_in_order_and_never_past_the_end() {
+        let mut blob = vec![0, 0, 0, 9];
+        put_string(&mut blob, b"abc");
+        put_string(&mut blob, b"");
+        let mut reader = Reader(&blob);
+        assert_eq!(reader.u32("number"), Ok(9));
+        assert_eq!(reader.string("text"), Ok(&b"abc"[..]));
+        assert_eq!(reader.string("nothing"), Ok(&b""[..]));
+        assert_eq!(reader.bytes(0, "none"), Ok(&b""[..]));
+        assert_eq!(reader.bytes(1, "more"), Err(Truncated("more")));
+        assert_eq!(reader.u32("more"), Err(Truncated("more")));
+        let mut long = Reader(&[0xff, 0xff, 0xff, 0xff, 1]);
+        assert_eq!(long.string("long"), Err(Truncated("long")));
+    }
+}

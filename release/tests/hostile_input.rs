@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
         name: "fw.img".into(),
         version: 7,
         hardware: vec!["board".into()],
+        target: Some("rootfs".into()),
         size_bytes: 123,
         root_b3: [1; 32],
         sha256: Some([2; 32]),

@@ -46,6 +46,7 @@ impl Image {
             name: "image.bin".into(),
             version: 1,
             hardware: Vec::new(),
+            target: None,
             size_bytes: size,
             root_b3: root,
             sha256: None,

@@ -67,3 +67,18 @@ fn printing_a_private_key_shows_no_secret() {
         format!("SigningKey(of {})", key(7).public().fingerprint())
     );
 }
+
+#[test]
+fn the_wire_form_is_that_of_rfc_8709() {
+    let public = key(1).public();
+    let mut wanted = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20".to_vec();
+    wanted.extend_from_slice(public.as_bytes());
+    assert_eq!(public.to_blob()[..], wanted);
+}
+
+#[test]
+fn a_seed_gives_its_key_again() {
+    let again = SigningKey::from_seed(key(9).to_seed());
+    assert_eq!(again.public(), key(9).public());
+    assert_eq!(again.sign(b"c", b"m"), key(9).sign(b"c", b"m"));
+}

@@ -30,6 +30,9 @@ fn trust_files_may_mix_both_forms() {
     assert_eq!(name(6).as_deref(), Some("eve x"));
     assert_eq!(name(7), None);
     assert_eq!(trust.iter().count(), 5);
+    let hidden = format!("al\u{202e}ice\u{200b}\u{9b}@x {}", line(8, ""));
+    let trust = TrustSet::parse(&hidden).unwrap();
+    assert_eq!(trust.contains(&key(8).public()), Some("alice@x"));
 }
 
 #[test]
@@ -138,4 +141,78 @@ fn rosters_hold_each_name_and_key_once() {
             limit: 128
         })
     );
+}
+
+#[test]
+fn wildcards_match_what_a_naive_matcher_matches() {
+    fn naive(pattern: &[u8], text: &[u8]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            [b'*', rest @ ..] => (0..=text.len()).any(|skip| naive(rest, &text[skip..])),
+            [c, rest @ ..] => match text {
+                [first, after @ ..] => (*c == b'?' || c == first) && naive(rest, after),
+                [] => false,
+            },
+        }
+    }
+    /// All words of up to `length` of these letters.
+    fn words(letters: &[u8], length: usize) -> Vec<Vec<u8>> {
+        let mut words = alloc::vec![Vec::new()];
+        let mut from = 0;
+        for _ in 0..length {
+            let to = words.len();
+            for at in from..to {
+                for &letter in letters {
+                    let mut word = words[at].clone();
+                    word.push(letter);
+                    words.push(word);
+                }
+            }
+            from = to;
+        }
+        words
+    }
+    let texts = words(b"ab", 5);
+    for pattern in words(b"ab*?", 5) {
+        for text in &texts {
+            let shown = || format!("{} on {}", pattern.escape_ascii(), text.escape_ascii());
+            assert_eq!(
+                matches(&pattern, text),
+                naive(&pattern, text),
+                "{}",
+                shown()
+            );
+        }
+    }
+    let (pattern, text) = (b"*a".repeat(500), b"a".repeat(20_000));
+    assert!(!matches(&[&pattern[..], b"b"].concat(), &text));
+}
+
+#[test]
+fn namespaces_admit_manifests_by_pattern() {
+    let line = write_public(&key(1).public(), "");
+    for (namespaces, admitted) in [
+        ("linecast-manifest@v1", true),
+        ("linecast-manifest@v?", true),
+        ("git, linecast-*", true),
+        ("*", true),
+        ("linecast-manifest@v2", false),
+        ("linecast-manifest", false),
+        ("linecast-manifest@v1x", false),
+        ("", false),
+    ] {
+        let text = format!("me namespaces=\"{namespaces}\" {line}");
+        assert_eq!(TrustSet::parse(&text).is_ok(), admitted, "{namespaces}");
+    }
+}
+
+#[test]
+fn lists_end_at_their_limits() {
+    let line = |n: u64| numbered_key(n) + "\n";
+    let trusted: String = (0..TRUST_MAX as u64).map(line).collect();
+    let trust = TrustSet::parse(&trusted).unwrap();
+    assert_eq!(trust.iter().count(), TRUST_MAX);
+    // A key that is named again is none more.
+    let again = trusted.clone() + &line(0);
+    assert_eq!(TrustSet::parse(&again), Ok(trust));
 }

@@ -1,7 +1,7 @@
 //! What a manifest says, and whether a device may take the release.
 use crate::manifest::error::ManifestError;
 use crate::manifest::limits::{HARDWARE_BYTES_MAX, HARDWARE_MAX, SIZE_MAX, VERSION_MAX};
-use crate::manifest::names::check_name;
+use crate::manifest::names::{check_name, check_target};
 use alloc::{string::String, vec::Vec};
 use linecast_protocol::object::tree::Hash;
 
@@ -15,6 +15,9 @@ pub struct Manifest {
     pub version: u64,
     /// Hardware ids the release is for; empty means any.
     pub hardware: Vec<String>,
+    /// The kind of place it is for, by its name in a device's configuration:
+    /// see [`check_target`]. `None` means any, or the device's only one.
+    pub target: Option<String>,
     /// Bytes of the image, up to [`SIZE_MAX`].
     pub size_bytes: u64,
     /// BLAKE3 root of the image, as `b3sum` prints it.
@@ -82,6 +85,9 @@ impl Manifest {
             return Err(ManifestError::Version { limit, got });
         }
         self.check_hardware()?;
+        if let Some(target) = &self.target {
+            check_target(target)?;
+        }
         let (limit, got) = (SIZE_MAX, self.size_bytes);
         if got > limit {
             return Err(ManifestError::Size { limit, got });
@@ -99,12 +105,12 @@ impl Manifest {
             return Err(ManifestError::HardwareCount { limit, got });
         }
         for (index, id) in self.hardware.iter().enumerate() {
-            let printable = id.bytes().all(|byte| byte.is_ascii_graphic());
-            if id.is_empty() || id.len() > HARDWARE_BYTES_MAX || !printable {
-                return Err(ManifestError::HardwareId {
-                    limit: HARDWARE_BYTES_MAX,
-                    got: id.chars().take(HARDWARE_BYTES_MAX).collect(),
-                });
+            let (number, limit, got) = (index + 1, HARDWARE_BYTES_MAX, id.len());
+            if !(1..=limit).contains(&got) {
+                return Err(ManifestError::HardwareLength { number, limit, got });
+            }
+            if let Some(got) = id.chars().find(|c| !c.is_ascii_graphic()) {
+                return Err(ManifestError::HardwareCharacter { number, got });
             }
             if self.hardware[..index].contains(id) {
                 let got = id.clone();

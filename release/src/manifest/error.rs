@@ -1,12 +1,12 @@
 //! Why a manifest is refused.
-use crate::manifest::limits::{NAME_SIGNS, SCHEMA};
+use crate::manifest::limits::{NAME_SIGNS, SCHEMA, SCHEMA_V1};
 use crate::rfc3339::rfc3339;
 use alloc::{string::String, vec::Vec};
 
 /// Why a manifest is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Longer than [`MANIFEST_BYTES_MAX`]; nothing of it was parsed.
+    /// Longer than `MANIFEST_BYTES_MAX`; nothing of it was parsed.
     #[error("manifest: at most {limit} bytes, got {got}")]
     TooLong {
         /// The limit.
@@ -15,16 +15,21 @@ pub enum ManifestError {
         got: usize,
     },
     /// Not JSON.
-    #[error("manifest: not JSON at line {line}, column {column}")]
+    #[error("manifest: not JSON: {why} at line {line}, column {column}")]
     NotJson {
+        /// What the JSON reader says; none of it is the manifest's own text.
+        why: String,
         /// Line of the fault, from 1.
         line: usize,
         /// Column of the fault.
         column: usize,
     },
     /// JSON, but not an object.
-    #[error("manifest: a JSON object expected")]
-    NotAnObject,
+    #[error("manifest: a JSON object expected, got {got}")]
+    NotAnObject {
+        /// What it is.
+        got: &'static str,
+    },
     /// Bytes follow the object.
     #[error("manifest: bytes after the object at line {line}, column {column}")]
     TrailingBytes {
@@ -34,30 +39,32 @@ pub enum ManifestError {
         column: usize,
     },
     /// A key is given twice.
-    #[error("manifest: key {0} is given twice")]
+    #[error("manifest: key {0:?} is given twice")]
     DuplicateKey(String),
     /// A key the schema does not have.
-    #[error("manifest: unknown key {0}")]
+    #[error("manifest: unknown key {0:?}")]
     UnknownKey(String),
     /// A key the schema needs.
-    #[error("manifest: key {0} is missing")]
+    #[error("manifest: key {0:?} is missing")]
     MissingKey(&'static str),
     /// A value of the wrong type: a fraction or a negative number where a
     /// count belongs, too.
-    #[error("manifest: {key}: {expected} expected")]
+    #[error("manifest: {key}: {expected} expected, got {got}")]
     Type {
         /// The key.
         key: &'static str,
         /// What belongs there.
         expected: &'static str,
-    },
-    /// Another schema, or a later version of this one.
-    #[error("manifest: schema {SCHEMA} expected, got {got}")]
-    Schema {
-        /// The schema it names.
+        /// What is there: a number, or what else it is.
         got: String,
     },
-    /// The name is not 1 to [`NAME_BYTES_MAX`] bytes.
+    /// Another schema, or a later version of this one.
+    #[error("manifest: schema {SCHEMA_V1} or {SCHEMA} expected, got {got:?}")]
+    Schema {
+        /// The schema it names, cut to 64 characters.
+        got: String,
+    },
+    /// The name is not 1 to `NAME_BYTES_MAX` bytes.
     #[error("manifest: name of 1 to {limit} bytes expected, got {got}")]
     NameLength {
         /// The limit.
@@ -73,13 +80,41 @@ pub enum ManifestError {
         /// The first such character.
         got: char,
     },
-    /// The name starts or ends in a way that is not safe in a file name.
-    #[error("manifest: name: must not start with {got:?} or end in a space or dot")]
-    NameEdge {
-        /// The first or last character.
+    /// The name starts in a way that is not safe in a file name.
+    #[error("manifest: name: must not start with {got:?}")]
+    NameStart {
+        /// The first character.
         got: char,
     },
-    /// The version counter is above [`VERSION_MAX`].
+    /// The name ends in a way that is not safe in a file name.
+    #[error("manifest: name: must not end in {got:?}")]
+    NameEnd {
+        /// The last character.
+        got: char,
+    },
+    /// The target's name is not 1 to `TARGET_BYTES_MAX` bytes.
+    #[error("manifest: target of 1 to {limit} bytes expected, got {got}")]
+    TargetLength {
+        /// The limit.
+        limit: usize,
+        /// Bytes of the name.
+        got: usize,
+    },
+    /// The target's name has a character that no target's name has.
+    #[error(
+        "manifest: target: character {got:?} is not allowed (lower-case letters, digits, '-', '_' and '.' are)"
+    )]
+    TargetCharacter {
+        /// The first such character.
+        got: char,
+    },
+    /// The target's name starts like an option or a hidden file.
+    #[error("manifest: target: must not start with {got:?}")]
+    TargetStart {
+        /// The first character.
+        got: char,
+    },
+    /// The version counter is above `VERSION_MAX`.
     #[error("manifest: version: at most {limit}, got {got}")]
     Version {
         /// The limit.
@@ -87,7 +122,7 @@ pub enum ManifestError {
         /// The version.
         got: u64,
     },
-    /// More than [`HARDWARE_MAX`] hardware ids.
+    /// More than `HARDWARE_MAX` hardware ids.
     #[error("manifest: at most {limit} hardware ids, got {got}")]
     HardwareCount {
         /// The limit.
@@ -95,13 +130,25 @@ pub enum ManifestError {
         /// Ids given.
         got: usize,
     },
-    /// A hardware id is not 1 to [`HARDWARE_BYTES_MAX`] printable ASCII characters.
-    #[error("manifest: hardware id {got:?}: 1 to {limit} printable ASCII characters expected")]
-    HardwareId {
+    /// A hardware id is not 1 to `HARDWARE_BYTES_MAX` bytes.
+    #[error("manifest: hardware id {number}: 1 to {limit} bytes expected, got {got}")]
+    HardwareLength {
+        /// Which id, from 1.
+        number: usize,
         /// The limit.
         limit: usize,
-        /// The id, cut to the limit.
-        got: String,
+        /// Bytes of the id.
+        got: usize,
+    },
+    /// A hardware id has a character that is not printable ASCII, or a space.
+    #[error(
+        "manifest: hardware id {number}: character {got:?} is not allowed (printable ASCII without spaces is)"
+    )]
+    HardwareCharacter {
+        /// Which id, from 1.
+        number: usize,
+        /// The first such character.
+        got: char,
     },
     /// A hardware id is given twice.
     #[error("manifest: hardware id {got:?} is given twice")]
@@ -109,7 +156,7 @@ pub enum ManifestError {
         /// The id.
         got: String,
     },
-    /// The image is larger than [`SIZE_MAX`].
+    /// The image is larger than `SIZE_MAX`.
     #[error("manifest: size_bytes: at most {limit}, got {got}")]
     Size {
         /// The limit.
@@ -117,18 +164,34 @@ pub enum ManifestError {
         /// The size.
         got: u64,
     },
-    /// The BLAKE3 root is not 64 lower-case hexadecimal digits.
-    #[error("manifest: root_b3: 64 lower-case hexadecimal digits expected")]
-    Root,
-    /// The SHA-256 is not 64 lower-case hexadecimal digits.
-    #[error("manifest: sha256: 64 lower-case hexadecimal digits expected")]
-    Sha256,
-    /// The time of making is not `YYYY-MM-DDTHH:MM:SSZ`.
-    #[error("manifest: created: a time like 2026-01-31T00:00:00Z expected")]
-    Created,
-    /// The expiry is not `YYYY-MM-DDTHH:MM:SSZ`.
-    #[error("manifest: expires: a time like 2026-01-31T00:00:00Z expected")]
-    Expires,
+    /// A hash has not 64 digits.
+    #[error("manifest: {key}: 64 lower-case hexadecimal digits expected, got {got} characters")]
+    HashLength {
+        /// `root_b3` or `sha256`.
+        key: &'static str,
+        /// Characters of the text.
+        got: usize,
+    },
+    /// A hash has a character that is no lower-case hexadecimal digit.
+    #[error(
+        "manifest: {key}: 64 lower-case hexadecimal digits expected, got {got:?} at character {at}"
+    )]
+    HashDigit {
+        /// `root_b3` or `sha256`.
+        key: &'static str,
+        /// Where the first such character is, from 1.
+        at: usize,
+        /// The character.
+        got: char,
+    },
+    /// A time is not `YYYY-MM-DDTHH:MM:SSZ`, or there is no such time.
+    #[error("manifest: {key}: a time like 2026-01-31T00:00:00Z expected, got {got:?}")]
+    Time {
+        /// `created` or `expires`.
+        key: &'static str,
+        /// The text, cut to 64 characters.
+        got: String,
+    },
     /// It expires before it was made.
     #[error("manifest: expires {}, before it was created {}", rfc3339(*.expires), rfc3339(*.created))]
     ExpiresBeforeCreated {

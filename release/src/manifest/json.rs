@@ -3,9 +3,12 @@
 //! different errors.
 use crate::manifest::description::Manifest;
 use crate::manifest::error::ManifestError;
-use crate::manifest::limits::{MANIFEST_BYTES_MAX, SCHEMA};
+use crate::manifest::limits::{MANIFEST_BYTES_MAX, SCHEMA, SCHEMA_V1};
 use crate::rfc3339::{parse_rfc3339, rfc3339};
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::fmt;
 use linecast_protocol::object::tree::Hash;
 use linecast_protocol::{hash_from_hex, hex};
@@ -36,7 +39,8 @@ fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Pairs(pairs) = Pairs::deserialize(&mut deserializer).map_err(read_error)?;
+    let Pairs(pairs) =
+        Pairs::deserialize(&mut deserializer).map_err(|error| read_error(error, bytes))?;
     deserializer
         .end()
         .map_err(|error| ManifestError::TrailingBytes {
@@ -46,28 +50,29 @@ fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     let mut fields = Fields::of(pairs)?;
     // The schema first: of a manifest of another schema nothing else is known.
     let schema = fields.text("schema")?;
-    if schema != SCHEMA {
-        let got = schema
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(64)
-            .collect();
-        return Err(ManifestError::Schema { got });
-    }
-    fields.check_keys()?;
+    let keys: &[Key] = match schema.as_str() {
+        SCHEMA => &KEYS,
+        SCHEMA_V1 => &KEYS[..KEYS_V1],
+        other => return Err(ManifestError::Schema { got: cut(other) }),
+    };
+    fields.check_keys(keys)?;
     let manifest = Manifest {
         name: fields.text("name")?,
         version: fields.count("version")?,
         hardware: fields.hardware()?,
-        size_bytes: fields.count("size_bytes")?,
-        root_b3: fields.hash("root_b3", ManifestError::Root)?,
-        sha256: match fields.has("sha256") {
-            true => Some(fields.hash("sha256", ManifestError::Sha256)?),
+        target: match fields.has("target") {
+            true => Some(fields.text("target")?),
             false => None,
         },
-        created: fields.time("created", ManifestError::Created)?,
+        size_bytes: fields.count("size_bytes")?,
+        root_b3: fields.hash("root_b3")?,
+        sha256: match fields.has("sha256") {
+            true => Some(fields.hash("sha256")?),
+            false => None,
+        },
+        created: fields.time("created")?,
         expires: match fields.has("expires") {
-            true => Some(fields.time("expires", ManifestError::Expires)?),
+            true => Some(fields.time("expires")?),
             false => None,
         },
     };
@@ -81,6 +86,7 @@ fn to_bytes(manifest: &Manifest) -> Vec<u8> {
         name: &manifest.name,
         version: manifest.version,
         hardware: &manifest.hardware,
+        target: manifest.target.as_deref(),
         size_bytes: manifest.size_bytes,
         root_b3: hex(&manifest.root_b3),
         sha256: manifest.sha256.map(|hash| hex(&hash)),
@@ -100,6 +106,8 @@ struct Text<'a> {
     version: u64,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     hardware: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
     size_bytes: u64,
     root_b3: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,8 +117,11 @@ struct Text<'a> {
     expires: Option<String>,
 }
 
-/// The keys of the schema: those that must be there, then those that may.
-const KEYS: [(&str, bool); 9] = [
+/// A key of the schema, and whether it must be there.
+type Key = (&'static str, bool);
+
+/// The keys of the schema, those of its first version first.
+const KEYS: [Key; 10] = [
     ("schema", true),
     ("name", true),
     ("version", true),
@@ -120,7 +131,9 @@ const KEYS: [(&str, bool); 9] = [
     ("hardware", false),
     ("sha256", false),
     ("expires", false),
+    ("target", false),
 ];
+const KEYS_V1: usize = 9;
 
 /// A JSON object as its pairs, in order, duplicates included.
 struct Pairs(Vec<(String, Value)>);
@@ -145,10 +158,23 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-fn read_error(error: serde_json::Error) -> ManifestError {
+fn read_error(error: serde_json::Error, bytes: &[u8]) -> ManifestError {
     match error.classify() {
-        Category::Data => ManifestError::NotAnObject,
+        Category::Data => ManifestError::NotAnObject {
+            got: match bytes.trim_ascii_start().first() {
+                Some(b'[') => "a list",
+                Some(b'"') => "text",
+                Some(b't' | b'f') => "true or false",
+                Some(b'n') => "null",
+                _ => "a number",
+            },
+        },
+        // The place is told apart; the rest is one of serde_json's own texts.
         _ => ManifestError::NotJson {
+            why: error
+                .to_string()
+                .split_once(" at line ")
+                .map_or_else(String::new, |(why, _)| why.into()),
             line: error.line(),
             column: error.column(),
         },
@@ -163,17 +189,17 @@ impl Fields {
         let mut keys: Vec<&String> = pairs.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         match keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(ManifestError::DuplicateKey(shown(pair[0]))),
+            Some(pair) => Err(ManifestError::DuplicateKey(cut(pair[0]))),
             None => Ok(Fields(pairs)),
         }
     }
 
-    fn check_keys(&self) -> Result<(), ManifestError> {
-        let known = |name: &str| KEYS.iter().any(|(key, _)| *key == name);
+    fn check_keys(&self, keys: &[Key]) -> Result<(), ManifestError> {
+        let known = |name: &str| keys.iter().any(|(key, _)| *key == name);
         if let Some((key, _)) = self.0.iter().find(|(key, _)| !known(key)) {
-            return Err(ManifestError::UnknownKey(shown(key)));
+            return Err(ManifestError::UnknownKey(cut(key)));
         }
-        match KEYS.iter().find(|(key, must)| *must && !self.has(key)) {
+        match keys.iter().find(|(key, must)| *must && !self.has(key)) {
             Some((key, _)) => Err(ManifestError::MissingKey(key)),
             None => Ok(()),
         }
@@ -193,22 +219,40 @@ impl Fields {
         let expected = "text";
         match self.take(key)? {
             Value::String(text) => Ok(text),
-            _ => Err(ManifestError::Type { key, expected }),
+            other => Err(wrong_type(key, expected, kind(&other))),
         }
     }
 
     fn count(&mut self, key: &'static str) -> Result<u64, ManifestError> {
         let expected = "a whole number from 0 on";
         let value = self.take(key)?;
-        value.as_u64().ok_or(ManifestError::Type { key, expected })
+        value
+            .as_u64()
+            .ok_or_else(|| wrong_type(key, expected, kind(&value)))
     }
 
-    fn hash(&mut self, key: &'static str, error: ManifestError) -> Result<Hash, ManifestError> {
-        hash_from_hex(&self.text(key)?).ok_or(error)
+    fn hash(&mut self, key: &'static str) -> Result<Hash, ManifestError> {
+        let text = self.text(key)?;
+        hash_from_hex(&text).ok_or_else(|| {
+            let got = text.chars().count();
+            let is_digit = |c| matches!(c, '0'..='9' | 'a'..='f');
+            match text.chars().position(|c| !is_digit(c)) {
+                Some(at) if got == 64 => ManifestError::HashDigit {
+                    key,
+                    at: at + 1,
+                    got: text.chars().nth(at).expect("it is there"),
+                },
+                _ => ManifestError::HashLength { key, got },
+            }
+        })
     }
 
-    fn time(&mut self, key: &'static str, error: ManifestError) -> Result<u64, ManifestError> {
-        parse_rfc3339(&self.text(key)?).ok_or(error)
+    fn time(&mut self, key: &'static str) -> Result<u64, ManifestError> {
+        let text = self.text(key)?;
+        parse_rfc3339(&text).ok_or_else(|| {
+            let got = cut(&text);
+            ManifestError::Time { key, got }
+        })
     }
 
     fn hardware(&mut self) -> Result<Vec<String>, ManifestError> {
@@ -216,20 +260,37 @@ impl Fields {
             return Ok(Vec::new());
         }
         let (key, expected) = ("hardware", "a list of texts");
-        let Value::Array(items) = self.take(key)? else {
-            return Err(ManifestError::Type { key, expected });
+        let items = match self.take(key)? {
+            Value::Array(items) => items,
+            other => return Err(wrong_type(key, expected, kind(&other))),
         };
         items
             .into_iter()
             .map(|item| match item {
                 Value::String(id) => Ok(id),
-                _ => Err(ManifestError::Type { key, expected }),
+                other => Err(wrong_type(key, expected, kind(&other) + " in it")),
             })
             .collect()
     }
 }
 
-/// A foreign key for an error message: bounded, no control characters.
-fn shown(key: &str) -> String {
-    key.chars().filter(|c| !c.is_control()).take(64).collect()
+fn wrong_type(key: &'static str, expected: &'static str, got: String) -> ManifestError {
+    ManifestError::Type { key, expected, got }
+}
+
+/// What a value is, in words that are not the manifest's own.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(_) => "text".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}
+
+/// Foreign text for an error message, which quotes and escapes it.
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
 }

@@ -15,7 +15,11 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const HARDWARE_MAX: usize = 64;
 /// Longest hardware id, in bytes.
 pub const HARDWARE_BYTES_MAX: usize = 64;
-/// The schema this version of linecast writes and reads.
-pub const SCHEMA: &str = "linecast.manifest.v1";
+/// Longest target name, in bytes.
+pub const TARGET_BYTES_MAX: usize = 32;
+/// The schema that is written. It is read, too.
+pub const SCHEMA: &str = "linecast.manifest.v2";
+/// The schema before `target` came; it is read and no longer written.
+pub const SCHEMA_V1: &str = "linecast.manifest.v1";
 /// What a name may have besides letters, digits and spaces.
 pub(super) const NAME_SIGNS: &str = "._-+~@=,()#%";

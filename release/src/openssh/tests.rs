@@ -1,5 +1,5 @@
 use super::*;
-use alloc::{format, vec};
+use alloc::{format, string::ToString, vec};
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_seed([n; 32])
@@ -123,6 +123,18 @@ fn bad_public_lines_name_what_is_wrong() {
         assert_eq!(read_public(&line), Err(error), "{line}");
     }
     assert!(read_public(&format!("ssh-ed25519\t{base64}  a b")).is_ok());
+}
+
+#[test]
+fn foreign_text_in_an_error_is_bounded_quoted_and_escaped() {
+    let error = read_public("\u{1b}[31m\u{202e} AAAA").unwrap_err();
+    let text = error.to_string();
+    assert_eq!(
+        text,
+        "key type ssh-ed25519 expected, got \"\\u{1b}[31m\\u{202e}\""
+    );
+    let error = read_public(&"x".repeat(10_000)).unwrap_err();
+    assert!(error.to_string().len() < 150, "{error}");
 }
 
 fn blob_line(kind: &[u8], bytes: &[u8]) -> String {

@@ -1,5 +1,5 @@
 use super::*;
-use alloc::{format, vec};
+use alloc::{format, string::ToString, vec};
 
 fn key() -> SigningKey {
     SigningKey::from_seed([9; 32])
@@ -337,6 +337,41 @@ fn each_malformed_armor_has_its_own_error() {
         got: 4097,
     };
     assert_eq!(verify(&long, NAMESPACE, MESSAGE), Err(error));
+}
+
+#[test]
+fn claims_are_told_without_being_believed() {
+    let armored = sign(&key(), "file", b"whatever it was");
+    let told = claims(armored.as_bytes());
+    assert_eq!(told, Ok((key().public(), "file".into())));
+    let bad = Blob {
+        magic: b"SSHSIH".into(),
+        ..Blob::good()
+    };
+    let armored = armor(ARMOR_KIND, &bad.bytes());
+    assert_eq!(claims(armored.as_bytes()), Err(SshsigError::Magic));
+    let long = vec![b'A'; SIGNATURE_BYTES_MAX + 1];
+    assert!(matches!(claims(&long), Err(SshsigError::TooLong { .. })));
+}
+
+#[test]
+fn foreign_text_in_an_error_is_bounded_quoted_and_escaped() {
+    let foreign = "\u{1b}[31m\u{202e}\nlinecast: ok".as_bytes();
+    let long = [b'x'; 1000];
+    let with = |namespace: &[u8]| {
+        let namespace = namespace.to_vec();
+        let blob = Blob {
+            namespace,
+            ..Blob::good()
+        };
+        blob.verify().unwrap_err().to_string()
+    };
+    assert_eq!(
+        with(foreign),
+        "signature: namespace \"linecast-manifest@v1\" expected, \
+         got \"\\u{1b}[31m\\u{202e}\\nlinecast: ok\""
+    );
+    assert!(with(&long).len() < 150, "{}", with(&long));
 }
 
 #[test]

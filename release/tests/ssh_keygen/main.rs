@@ -1,40 +1,14 @@
 //! OpenSSH's own tool agrees with our keys and signatures, in both directions.
+mod agreement;
+mod mutant;
+mod program;
+
 use linecast_protocol::key::SigningKey;
 use linecast_release::lists::TrustSet;
 use linecast_release::openssh::{self, KeyTextError};
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
+use program::{ssh_keygen, verify_args, write_private};
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// Runs `ssh-keygen` in `dir`. Skipping would pass for agreement, so a machine
-/// without it fails.
-fn ssh_keygen(dir: &Path, args: &[&str], stdin: &[u8]) -> Output {
-    let mut child = Command::new("ssh-keygen")
-        .args(args)
-        .current_dir(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("ssh-keygen is needed: install the package openssh-client");
-    // It may exit on bad arguments before it has read everything.
-    let _ = child.stdin.take().unwrap().write_all(stdin);
-    child.wait_with_output().unwrap()
-}
-
-fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-fn verify_args(namespace: &str) -> [&str; 10] {
-    [
-        "-Y", "verify", "-f", "allowed", "-I", "me@x", "-n", namespace, "-s", "m.sig",
-    ]
-}
 
 #[test]
 fn ssh_keygen_accepts_what_we_sign_and_nothing_else() {
