@@ -29,11 +29,16 @@ const COUNTER_LIMIT: Duration = Duration::from_secs(20);
 impl Site {
     /// Brings a lab up.
     pub fn up(config: LabConfig) -> Site {
+        Site::with_room(config, TMPFS_BYTES)
+    }
+
+    /// Brings a lab up, with room for so many bytes.
+    pub fn with_room(config: LabConfig, bytes: u64) -> Site {
         let stale = linecast_lab::clean_stale(PREFIX);
         stale.expect("what a killed test left can be removed");
         let prefix = PREFIX.to_owned();
         let lab = Lab::up(LabConfig { prefix, ..config });
-        let staging = Staging::tmpfs_with_prefix(PREFIX, TMPFS_BYTES);
+        let staging = Staging::tmpfs_with_prefix(PREFIX, bytes);
         Site {
             lab: lab.expect("the lab comes up (needs root)"),
             staging: staging.expect("a tmpfs can be mounted"),
