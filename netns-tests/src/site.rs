@@ -34,8 +34,7 @@ impl Site {
 
     /// Brings a lab up, with room for so many bytes.
     pub fn with_room(config: LabConfig, bytes: u64) -> Site {
-        let stale = linecast_lab::clean_stale(PREFIX);
-        stale.expect("what a killed test left can be removed");
+        Site::clean_stale();
         let prefix = PREFIX.to_owned();
         let lab = Lab::up(LabConfig { prefix, ..config });
         let staging = Staging::tmpfs_with_prefix(PREFIX, bytes);
@@ -44,6 +43,12 @@ impl Site {
             staging: staging.expect("a tmpfs can be mounted"),
             started: Cell::new(0),
         }
+    }
+
+    /// Takes away what a test left that was killed.
+    pub fn clean_stale() {
+        let stale = linecast_lab::clean_stale(PREFIX);
+        stale.expect("what a killed test left can be removed");
     }
 
     /// A lab of so many receivers, without loss.

@@ -1,6 +1,7 @@
 //! Pushes under attack, measured: `scripts/hostile` builds and runs this.
 
 use clap::Parser;
+use linecast_netns_tests::Site;
 use linecast_netns_tests::hostile::{ATTACKS, Arena, Attack, Scene, Settings, Table, Trial};
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ struct Args {
     /// Packets a second; forged symbols go one to one with the true ones
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
+    /// Rate of the push
+    #[arg(long, default_value = "auto", value_name = "RATE")]
+    push_rate: String,
     /// Pushes for each line, with one without attack before each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     repeat: u8,
@@ -34,21 +38,33 @@ struct Args {
     /// These attacks only, as the first column names them: S1,S7
     #[arg(long, value_delimiter = ',', value_name = "ATTACK", value_parser = parse_attack)]
     only: Vec<Attack>,
-    /// 64 MiB, each once, 20 s at most
+    /// 512 MiB, each once, 30 s at most
     #[arg(long)]
     quick: bool,
+    /// Begin with the first symbol of the image, not before anybody is there
+    #[arg(long)]
+    late: bool,
+    /// Only take away what a run left that was killed
+    #[arg(long)]
+    clean: bool,
 }
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
     if args.quick {
-        (args.size, args.repeat, args.limit) = (64 << 20, 1, 20);
+        (args.size, args.repeat, args.limit) = (512 << 20, 1, 30);
+    }
+    if args.clean {
+        Site::clean_stale();
+        return ExitCode::SUCCESS;
     }
     linecast_lab::cleanup_on_signals().expect("signals can be handled");
     let arena = Arena::up(Settings {
         receivers: args.receivers.into(),
         size_bytes: args.size,
+        rate: args.push_rate,
         per_second: args.rate,
+        late: args.late,
         limit: Duration::from_secs(args.limit),
     });
     let attacks = if args.only.is_empty() {
@@ -77,7 +93,10 @@ fn run(arena: &Arena, attacks: &[Attack], repeat: u8) -> Table {
             let known = references.entry(scene).or_default();
             let first = known.is_empty();
             for _ in 0..repeat {
-                known.push(arena.run(scene, None));
+                // With one repeat, one for all origins is enough.
+                if repeat > 1 || Some(&origin) == attack.origins.first() {
+                    known.push(arena.run(scene, None));
+                }
                 trials.push(arena.run(scene, Some((attack, origin))));
             }
             let reference_bps = Trial::goodput_median(known);

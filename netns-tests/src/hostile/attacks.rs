@@ -50,6 +50,12 @@ pub struct Scene {
     /// Whether the receivers have taken another image from a session that the
     /// attacker recorded.
     pub recorded: bool,
+    /// Whether the last receiver stands still for some seconds, so that others
+    /// are complete long before the end.
+    pub pause: bool,
+    /// Whether the attack begins when a sender has been killed in mid-push; the
+    /// push is then begun again.
+    pub silence: bool,
 }
 
 /// Receivers that trust one key, without loss.
@@ -58,6 +64,12 @@ const PLAIN: Scene = Scene {
     trust: true,
     roster: false,
     recorded: false,
+    pause: false,
+    silence: false,
+};
+const PAUSED: Scene = Scene {
+    pause: true,
+    ..PLAIN
 };
 const LOSSY: Scene = Scene {
     loss_per_mille: 50,
@@ -155,7 +167,10 @@ const fn per_symbol(attack: Attack) -> Attack {
 /// All attacks. `idle` is none: it shows what so many packets cost this machine.
 pub const ATTACKS: &[Attack] = &[
     from(OWN, attack("idle", "packets to another port", send_nowhere)),
-    attack("S1", "FLUSH that lists everybody", flush_everybody),
+    at(
+        PAUSED,
+        attack("S1", "FLUSH that lists everybody", flush_everybody),
+    ),
     at(
         Scene {
             loss_per_mille: 10,
@@ -164,6 +179,13 @@ pub const ATTACKS: &[Attack] = &[
         attack("S2", "forged parity", forge_parity),
     ),
     attack("S3", "replayed manifest, own end: image changed", take_over),
+    at(
+        Scene {
+            silence: true,
+            ..PLAIN
+        },
+        attack("S3k", "the same, after the sender was killed", take_over),
+    ),
     attack(
         "S4a",
         "replayed manifest, then only probes",

@@ -79,12 +79,12 @@ pub struct Launched {
 }
 
 impl Launcher {
-    /// Starts to attack from a node.
+    /// Starts to attack from a node: at once, or where `late` is set with the
+    /// first symbol of the next session's image.
     pub(super) fn start(
         node: &Node,
         shared: Arc<Shared>,
-        origin: Origin,
-        pace: Pace,
+        (origin, pace, late): (Origin, Pace, bool),
         generator: Generator,
     ) -> Launcher {
         let sockets = node.enter(|| Sockets::open(node.address_v4, origin));
@@ -93,6 +93,9 @@ impl Launcher {
         let counts = Arc::new(Counts::default());
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&counts));
         let thread = thread::spawn(move || {
+            if late {
+                await_symbols(&shared, &stopped);
+            }
             launch(&sockets, &shared, pace, generator, &stopped, &counted);
         });
         Launcher {
@@ -128,6 +131,15 @@ impl Launcher {
 impl Drop for Launcher {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Waits for the image of a session that has not begun yet.
+fn await_symbols(shared: &Shared, stopped: &AtomicBool) {
+    let past = shared.lock().symbols;
+    let waits = |symbols| symbols == past || symbols == 0;
+    while waits(shared.lock().symbols) && !stopped.load(Relaxed) {
+        thread::sleep(TURN);
     }
 }
 

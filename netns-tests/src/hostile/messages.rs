@@ -277,7 +277,6 @@ pub(super) fn huge_offer(session: &Session, id: [u8; 16], key: &SigningKey) -> V
     };
     replayed_offer(&session, id, key, |descriptor| {
         descriptor.symbol_bytes = 64_960;
-        descriptor.block_symbols = 32_768;
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::program::{Outcome, Program};
 use std::fs;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,12 +32,28 @@ pub(super) struct Watched {
 }
 
 /// Waits for the sender, the first, and the receivers; kills what runs after
-/// `limit`.
-pub(super) fn watch(mut programs: Vec<Program>, limit: Duration) -> Vec<Watched> {
+/// `limit`. The last receiver stands still in `pause`.
+pub(super) fn watch(
+    mut programs: Vec<Program>,
+    limit: Duration,
+    pause: Option<Range<Duration>>,
+) -> Vec<Watched> {
     let mut usages = vec![Usage::default(); programs.len()];
-    let mut deadline = Instant::now() + limit;
+    let began = Instant::now();
+    let mut deadline = began + limit;
     let mut sender_runs = true;
+    let mut paused = false;
     loop {
+        let due = pause
+            .as_ref()
+            .is_some_and(|pause| pause.contains(&began.elapsed()));
+        if due != paused
+            && let Some(last) = programs.last_mut()
+            && last.runs()
+        {
+            last.signal(if due { libc::SIGSTOP } else { libc::SIGCONT });
+            paused = due;
+        }
         let mut running = 0;
         for (index, program) in programs.iter_mut().enumerate() {
             // Before it is collected, while its figures are there.

@@ -39,6 +39,10 @@ pub struct Trial {
     pub lost_symbols: u64,
     /// Packets that the sender sent.
     pub sent_packets: u64,
+    /// Least bytes that a receiver had from a session before.
+    pub resumed_bytes: u64,
+    /// Whether it should have had some.
+    pub resumes: bool,
     /// The sender's verdict.
     pub reason: String,
     /// The last line on standard error of who did not end well.
@@ -116,6 +120,12 @@ impl Trial {
             }),
             lost_symbols: most(receivers, |report| number(report, "/lost_symbols")),
             sent_packets: number(report, "/sent/packets"),
+            resumed_bytes: receivers
+                .iter()
+                .map(|one| number(&one.outcome.report, "/resumed_bytes"))
+                .min()
+                .unwrap_or(0),
+            resumes: false,
             reason: report["reason"].as_str().unwrap_or_default().to_owned(),
             complaints: ended.iter().filter_map(complaint).collect(),
             terminal_text: ended
@@ -181,6 +191,8 @@ impl Trial {
                 self.lost_symbols, self.sent_packets
             ),
         );
+        let kept = !self.resumes || self.resumed_bytes > 0;
+        check(kept, "verified bytes were discarded".into());
         check(!self.terminal_text, "terminal sequences in stderr".into());
         check(
             !self.replaced_files,
@@ -294,7 +306,7 @@ mod tests {
 
     #[test]
     fn every_bound_can_be_broken() {
-        let changes: [fn(&mut Trial); 10] = [
+        let changes: [fn(&mut Trial); 11] = [
             |trial| trial.complete = 1,
             |trial| trial.goodput_bps = Some(7e8),
             |trial| trial.sender.anon_peak_bytes = 257 << 20,
@@ -305,6 +317,7 @@ mod tests {
             |trial| trial.terminal_text = true,
             |trial| trial.replaced_files = true,
             |trial| trial.strangers = true,
+            |trial| trial.resumes = true,
         ];
         for (index, change) in changes.iter().enumerate() {
             let mut trial = good();
