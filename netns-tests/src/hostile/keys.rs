@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 /// Ranges of leaves in one registration; its datagram has about 60 KiB.
 const RANGES: u64 = 5_000;
 const LONG_NACK_BYTES: usize = 60 << 10;
-/// Packets between two registrations of one key.
-const REGISTER_EVERY: usize = 500;
+/// Messages between two registrations of one key: a sender may have missed it.
+const REGISTER_EVERY: usize = 50;
+/// Keys that list ranges: more than an attack has time for.
+const LISTING_KEYS: usize = 2_000;
 
 fn key(number: u32) -> SigningKey {
     let mut seed = [0xa7; 32];
@@ -43,13 +45,19 @@ impl Pool {
         }
     }
 
+    /// Whether its messages are of the session that is heard.
+    fn is_of(&self, overheard: &Overheard) -> bool {
+        let session = overheard.session.as_ref();
+        session.is_some_and(|session| session.descriptor.session == self.session)
+    }
+
     fn next(
         &mut self,
         overheard: &Overheard,
         make: impl FnOnce(Sender, &Session, u32) -> Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
         let (sender, session) = (overheard.sender?, overheard.session.as_ref()?);
-        if self.session != session.descriptor.session {
+        if !self.is_of(overheard) {
             self.session.clone_from(&session.descriptor.session);
             self.packets.clear();
         }
@@ -75,7 +83,7 @@ fn to_sender(ground: &Ground, number: u32, bytes: Vec<u8>) -> Option<Datagram> {
 
 /// Registers a few keys with more ranges than any receiver of ours lists.
 pub(super) fn list_many_ranges(ground: Ground) -> Generator {
-    let mut pool = Pool::new(32);
+    let mut pool = Pool::new(LISTING_KEYS);
     Box::new(move |overheard: &Overheard| {
         let bytes = pool.next(overheard, |sender, session, number| {
             let key = key(number);
@@ -88,7 +96,7 @@ pub(super) fn list_many_ranges(ground: Ground) -> Generator {
                 ranges,
             ))
         })?;
-        to_sender(&ground, (pool.turn as u32 - 1) % 32, bytes)
+        to_sender(&ground, (pool.turn - 1) as u32 % LISTING_KEYS as u32, bytes)
     })
 }
 
@@ -153,7 +161,7 @@ fn registered(
     let mut queue = VecDeque::new();
     Box::new(move |overheard: &Overheard| {
         let sender = overheard.sender?;
-        if count % REGISTER_EVERY == 0 {
+        if count % REGISTER_EVERY == 0 || !pool.is_of(overheard) {
             queue.push_back(pool.next(overheard, |sender, session, _| {
                 Some(messages::registration(
                     sender,

@@ -4,7 +4,7 @@ use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, REGISTER_CONTEXT, Signed,
 };
-use linecast_protocol::offer::{Descriptor, IMAGE_TOI, LEAVES_TOI, Offer, SESSION_TOI};
+use linecast_protocol::offer::{Descriptor, IMAGE_TOI, Offer, SESSION_TOI};
 use linecast_protocol::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, PayloadId, SenderWord, Timestamp,
 };
@@ -155,7 +155,6 @@ impl Overheard {
                     fti,
                 });
             }
-            LEAVES_TOI => {}
             _ => {}
         }
     }

@@ -3,7 +3,6 @@
 use super::attacks::Attack;
 use super::launcher::Origin;
 use super::trial::{Bounds, Trial, shown};
-use std::fmt::Write;
 
 /// Lines of a Markdown table, and what was wrong.
 #[derive(Debug, Default)]
@@ -85,7 +84,10 @@ impl Table {
                 }
             }
             for complaint in &trial.complaints {
-                let _ = writeln!(self.notes, "{name} {origin}: {complaint}");
+                let note = format!("{name} {origin}: {complaint}\n");
+                if !self.notes.contains(&note) {
+                    self.notes.push_str(&note);
+                }
             }
         }
         let goodputs = trials.iter().filter_map(|trial| trial.goodput_bps);

@@ -52,8 +52,10 @@ pub struct Trial {
     pub terminal_text: bool,
     /// A file that was in place before was written again.
     pub replaced_files: bool,
-    /// Receivers of the attacker's may be in the verdict.
+    /// Receivers of the attacker's take part, and the sender has no roster.
     pub strangers: bool,
+    /// Receivers that the sender takes for complete and that are none of ours.
+    pub vouched: usize,
 }
 
 /// What a push under attack must keep to.
@@ -133,6 +135,7 @@ impl Trial {
                 .any(|one| has_terminal_text(&one.outcome.stderr)),
             replaced_files: false,
             strangers: false,
+            vouched: vouched(report, receivers),
         }
     }
 
@@ -165,8 +168,9 @@ impl Trial {
             receiver <= bounds.receiver_bytes,
             format!("receiver {} MiB", mib(receiver)),
         );
-        // Who was made up is missing from a verdict without a roster.
-        let spoiled = self.strangers && self.codes[0] == Some(2);
+        // Without a roster those made up are waited for, and missing from the
+        // verdict.
+        let spoiled = self.strangers && matches!(self.codes[0], Some(2 | 6));
         check(
             self.codes[0] == Some(0) || spoiled,
             format!("sender ended with {}", shown(self.codes[0])),
@@ -191,18 +195,16 @@ impl Trial {
                 self.lost_symbols, self.sent_packets
             ),
         );
-        let kept = !self.resumes || self.resumed_bytes > 0;
+        // Who is not complete has not said what it had.
+        let kept = !self.resumes || complete < receivers || self.resumed_bytes > 0;
         check(kept, "verified bytes were discarded".into());
         check(!self.terminal_text, "terminal sequences in stderr".into());
         check(
             !self.replaced_files,
             "a file in place was written again".into(),
         );
-        let vouched = self.strangers && self.codes[0] == Some(0);
-        check(
-            !vouched || self.reason.contains("unverified"),
-            format!("verdict \"{}\"", self.reason),
-        );
+        let vouched = self.vouched > 0 && !self.reason.contains("unverified");
+        check(!vouched, format!("verdict \"{}\"", self.reason));
         broken
     }
 }
@@ -218,6 +220,17 @@ fn slowest_ms(report: &Value, receivers: &[Watched]) -> Option<f64> {
         .filter(|row| ours.contains(&&row["id"]))
         .filter_map(|row| row["elapsed_ms"].as_f64())
         .reduce(f64::max)
+}
+
+fn vouched(report: &Value, receivers: &[Watched]) -> usize {
+    let rows = report["receivers"].as_array().into_iter().flatten();
+    let ours = |row: &&Value| {
+        let id = &row["id"];
+        receivers.iter().any(|one| one.outcome.report["id"] == *id)
+    };
+    rows.filter(|row| row["state"] == "complete")
+        .filter(|row| !ours(row))
+        .count()
 }
 
 fn usage(one: &Watched, reported: Option<&Value>) -> Usage {
@@ -316,7 +329,7 @@ mod tests {
             |trial| trial.lost_symbols = 1_000,
             |trial| trial.terminal_text = true,
             |trial| trial.replaced_files = true,
-            |trial| trial.strangers = true,
+            |trial| trial.vouched = 1,
             |trial| trial.resumes = true,
         ];
         for (index, change) in changes.iter().enumerate() {
