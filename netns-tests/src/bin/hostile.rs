@@ -17,28 +17,28 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "hostile")]
 struct Args {
-    /// Bytes of the image, with KiB, MiB or GiB
-    #[arg(long, default_value = "2GiB", value_parser = parse_size)]
-    size: u64,
+    /// Bytes of the image, with KiB, MiB or GiB [default: 2GiB]
+    #[arg(long, value_parser = parse_size)]
+    size: Option<u64>,
     /// Packets a second; forged symbols go one to one with the true ones
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     /// Rate of the push
     #[arg(long, default_value = "auto", value_name = "RATE")]
     push_rate: String,
-    /// Pushes for each line, with one without attack before each
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
-    repeat: u8,
+    /// Pushes for each line, with one without attack before each [default: 3]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
+    repeat: Option<u8>,
     /// Honest receivers
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     receivers: u8,
-    /// Longest time of one push, in seconds
-    #[arg(long, default_value_t = 180, value_name = "SECONDS")]
-    limit: u64,
+    /// Longest time of one push, in seconds [default: 180]
+    #[arg(long, value_name = "SECONDS")]
+    limit: Option<u64>,
     /// These attacks only, as the first column names them: S1,S7
     #[arg(long, value_delimiter = ',', value_name = "ATTACK", value_parser = parse_attack)]
     only: Vec<Attack>,
-    /// 512 MiB, each once, 30 s at most
+    /// 512 MiB, each once, 30 s at most, where nothing else is given
     #[arg(long)]
     quick: bool,
     /// Begin with the first symbol of the image, not before anybody is there
@@ -50,10 +50,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
-    if args.quick {
-        (args.size, args.repeat, args.limit) = (512 << 20, 1, 30);
-    }
+    let args = Args::parse();
+    let (size, repeat, limit) = if args.quick {
+        (512 << 20, 1, 30)
+    } else {
+        (2 << 30, 3, 180)
+    };
     if args.clean {
         Site::clean_stale();
         return ExitCode::SUCCESS;
@@ -61,18 +63,18 @@ fn main() -> ExitCode {
     linecast_lab::cleanup_on_signals().expect("signals can be handled");
     let arena = Arena::up(Settings {
         receivers: args.receivers.into(),
-        size_bytes: args.size,
+        size_bytes: args.size.unwrap_or(size),
         rate: args.push_rate,
         per_second: args.rate,
         late: args.late,
-        limit: Duration::from_secs(args.limit),
+        limit: Duration::from_secs(args.limit.unwrap_or(limit)),
     });
     let attacks = if args.only.is_empty() {
         ATTACKS
     } else {
         &args.only
     };
-    let table = run(&arena, attacks, args.repeat);
+    let table = run(&arena, attacks, args.repeat.unwrap_or(repeat));
     if !table.notes().is_empty() {
         println!("\n{}", table.notes().trim_end());
     }
