@@ -58,6 +58,8 @@ pub struct Arena {
     prelude: Release,
     wiretap: Wiretap,
     roster: PathBuf,
+    /// Of honest receivers, as reports name them.
+    ids: Vec<String>,
 }
 
 impl Arena {
@@ -79,13 +81,14 @@ impl Arena {
         let prelude = Release::write(site.path(), "prelude", PRELUDE_BYTES);
         let wiretap = Wiretap::start(site.lab(), site.lab().receiver(settings.receivers), GROUP);
         let roster = site.path().join("roster");
-        let arena = Arena {
+        let mut arena = Arena {
             site,
             settings,
             release,
             prelude,
             wiretap,
             roster,
+            ids: Vec::new(),
         };
         arena.learn_keys();
         arena
@@ -96,7 +99,7 @@ impl Arena {
     }
 
     /// A push of the prelude: receivers make their keys, which become the roster.
-    fn learn_keys(&self) {
+    fn learn_keys(&mut self) {
         let scene = Scene {
             loss_per_mille: 0,
             trust: true,
@@ -116,6 +119,8 @@ impl Arena {
             format!("device-{index} {}\n", key.join(" "))
         };
         let lines: String = ended[1..].iter().enumerate().map(line).collect();
+        let id = |receiver: &Watched| receiver.outcome.text("/id").to_owned();
+        self.ids = ended[1..].iter().map(id).collect();
         fs::write(&self.roster, lines).expect("a tmpfs with room");
     }
 
@@ -160,7 +165,7 @@ impl Arena {
             resumes: scene.silence,
             replaced_files: installed != self.installed(),
             strangers: attack.is_some_and(|(attack, _)| attack.takes_part) && !scene.roster,
-            ..Trial::of(&self.release, &ended, elapsed, launched)
+            ..Trial::of(&self.release, &self.ids, &ended, elapsed, launched)
         }
     }
 

@@ -93,6 +93,8 @@ pub struct Attack {
     pub scene: Scene,
     /// Whether it goes with the symbols instead of the clock.
     pub per_symbol: bool,
+    /// Most packets a second; it is worse when it does not fill its victims' time.
+    pub per_second_max: u64,
     /// Whether receivers of its own take part, which a sender without a roster
     /// cannot tell from honest ones that fail.
     pub takes_part: bool,
@@ -116,7 +118,7 @@ impl Attack {
         if self.per_symbol {
             Pace::PerSymbol
         } else {
-            Pace::PerSecond(per_second)
+            Pace::PerSecond(per_second.min(self.per_second_max))
         }
     }
 
@@ -137,6 +139,7 @@ const fn attack(id: &'static str, what: &'static str, arm: fn(Ground) -> Generat
         origins: BOTH,
         scene: PLAIN,
         per_symbol: false,
+        per_second_max: u64::MAX,
         takes_part: false,
         arm,
     }
@@ -171,6 +174,13 @@ pub const ATTACKS: &[Attack] = &[
         PAUSED,
         attack("S1", "FLUSH that lists everybody", flush_everybody),
     ),
+    Attack {
+        per_second_max: 300,
+        ..at(
+            PAUSED,
+            attack("S1s", "the same, 300 a second", flush_everybody),
+        )
+    },
     at(
         Scene {
             loss_per_mille: 10,

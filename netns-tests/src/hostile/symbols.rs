@@ -11,6 +11,8 @@ use linecast_protocol::wire::PayloadId;
 /// have under way until it arrives.
 const LEAST_AHEAD: u64 = 256;
 const AHEAD: u64 = 768;
+/// The same in a block under repair, which has few symbols to come.
+const PARITY_AHEAD: u16 = 8;
 
 /// Forged parity of the block under way.
 pub(super) fn forge_parity(ground: Ground) -> Generator {
@@ -34,24 +36,35 @@ pub(super) fn forge_parity(ground: Ground) -> Generator {
     })
 }
 
-/// Forged symbols in the places of those that come next.
+/// Forged symbols in the places of those that come next: in the first pass some
+/// way ahead, in the block under repair its next parity.
 fn forge_ahead(ground: Ground, mut change: impl FnMut(&mut Place) + Send + 'static) -> Generator {
     let mut next: Option<Place> = None;
+    let mut count = 0;
     Box::new(move |overheard: &Overheard| {
         let (sender, place) = (overheard.sender?, overheard.place?);
-        let behind = |next: &Place| {
-            place
-                .advance(LEAST_AHEAD)
-                .is_none_or(|least| next.id < least.id || next.fti != least.fti)
+        let ahead = |next: &Place| {
+            let (least, most) = (place.advance(LEAST_AHEAD), place.advance(2 * AHEAD));
+            least.is_some_and(|least| least.id <= next.id && least.fti == next.fti)
+                && most.is_none_or(|most| next.id <= most.id)
         };
-        // At the end of the image, and where repairs go back, it forges what
-        // has just been sent.
-        let forged = match next.filter(|next| !behind(next)) {
-            Some(next) => next,
-            None => place.advance(AHEAD).unwrap_or(place),
+        count += 1;
+        let mut forged = if place.id.parity_index().is_some() {
+            let by = 1 + count % PARITY_AHEAD;
+            Place {
+                id: PayloadId {
+                    esi: place.id.esi.saturating_add(by),
+                    ..place.id
+                },
+                sequence: place.sequence.wrapping_add(by),
+                fti: place.fti,
+            }
+        } else {
+            // Behind the end of the image it forges what has just been sent.
+            let newer = || place.advance(AHEAD).unwrap_or(place);
+            next.filter(ahead).unwrap_or_else(newer)
         };
         next = forged.advance(1);
-        let mut forged = forged;
         change(&mut forged);
         Some(Datagram {
             mask: ground.sender,

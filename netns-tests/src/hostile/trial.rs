@@ -85,9 +85,11 @@ impl Bounds {
 }
 
 impl Trial {
-    /// Reads how the sender, the first, and the receivers ended.
+    /// Reads how the sender, the first, and the receivers ended; `ids` are those
+    /// of honest receivers in reports.
     pub(super) fn of(
         release: &Release,
+        ids: &[String],
         ended: &[Watched],
         elapsed: Duration,
         launched: Launched,
@@ -100,7 +102,7 @@ impl Trial {
         };
         let complete = receivers.iter().filter(has_it).count();
         let all = complete == receivers.len();
-        let slowest = slowest_ms(report, receivers);
+        let slowest = slowest_ms(report, ids);
         let bits = release.size_bytes as f64 * 8.0;
         Trial {
             launched,
@@ -135,7 +137,7 @@ impl Trial {
                 .any(|one| has_terminal_text(&one.outcome.stderr)),
             replaced_files: false,
             strangers: false,
-            vouched: vouched(report, receivers),
+            vouched: vouched(report, ids),
         }
     }
 
@@ -210,27 +212,26 @@ impl Trial {
 }
 
 /// Milliseconds until the last of these receivers was heard to be complete.
-fn slowest_ms(report: &Value, receivers: &[Watched]) -> Option<f64> {
-    let ours: Vec<&Value> = receivers
-        .iter()
-        .map(|one| &one.outcome.report["id"])
-        .collect();
-    let heard = report["receivers"].as_array()?.iter();
-    heard
-        .filter(|row| ours.contains(&&row["id"]))
+fn slowest_ms(report: &Value, ids: &[String]) -> Option<f64> {
+    rows(report)
+        .filter(|row| is_one_of(row, ids))
         .filter_map(|row| row["elapsed_ms"].as_f64())
         .reduce(f64::max)
 }
 
-fn vouched(report: &Value, receivers: &[Watched]) -> usize {
-    let rows = report["receivers"].as_array().into_iter().flatten();
-    let ours = |row: &&Value| {
-        let id = &row["id"];
-        receivers.iter().any(|one| one.outcome.report["id"] == *id)
-    };
-    rows.filter(|row| row["state"] == "complete")
-        .filter(|row| !ours(row))
+/// Receivers that are complete and none of these.
+fn vouched(report: &Value, ids: &[String]) -> usize {
+    rows(report)
+        .filter(|row| row["state"] == "complete" && !is_one_of(row, ids))
         .count()
+}
+
+fn rows(report: &Value) -> impl Iterator<Item = &Value> {
+    report["receivers"].as_array().into_iter().flatten()
+}
+
+fn is_one_of(row: &Value, ids: &[String]) -> bool {
+    ids.iter().any(|id| row["id"] == id.as_str())
 }
 
 fn usage(one: &Watched, reported: Option<&Value>) -> Usage {
