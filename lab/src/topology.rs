@@ -130,6 +130,23 @@ impl Lab {
         tools::run(tools::ip_batch(Some(&self.nodes.switch.name))?, &input).map(drop)
     }
 
+    /// Makes the switch forget where a node is, and never learn it: what is sent
+    /// to it goes to every port, as where a table of addresses has overflowed.
+    pub fn flood(&self, node: &Node) -> Result<(), LabError> {
+        let port = &node.port;
+        let input = format!(
+            "link set {port} type bridge_slave learning off\n\
+             link set {port} type bridge_slave fdb_flush\n"
+        );
+        tools::run(tools::ip_batch(Some(&self.nodes.switch.name))?, &input).map(drop)
+    }
+
+    /// Lets a node take packets that are not addressed to it.
+    pub fn hear_all(&self, node: &Node) -> Result<(), LabError> {
+        let input = format!("link set {} promisc on\n", node.interface);
+        tools::run(tools::ip_batch(Some(&node.name))?, &input).map(drop)
+    }
+
     /// [`clean_stale`](crate::clean_stale) with the prefix that labs have
     /// unless told otherwise.
     pub fn clean_stale() -> Result<CleanReport, LabError> {

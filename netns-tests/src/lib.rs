@@ -3,11 +3,13 @@
 //! A [`Site`] is a lab with a tmpfs for images and targets. A [`Program`] is a
 //! `linecast` that runs in one of its nodes; it ends as an [`Outcome`]: exit
 //! code, parsed report, standard error. A [`Push`] runs receivers and a sender
-//! together and waits for all of them.
+//! together and waits for all of them. [`hostile`] has attackers, and pushes that
+//! are measured under attack.
 //!
 //! Everything here panics where it fails: it is for tests. Children die with
 //! the thread that started them, so a test starts them from its own thread.
 
+pub mod hostile;
 mod images;
 mod noise;
 mod program;

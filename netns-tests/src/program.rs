@@ -89,6 +89,11 @@ impl Program {
             .expect("a child can be signalled");
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         let status = self.process.try_wait().expect("a child can be waited for");

@@ -1,11 +1,12 @@
 //! A sender that offers what no honest sender would: session objects of any
 //! content, as NORM DATA.
 
+use crate::hostile::{Sender, object_packets};
 use linecast_lab::Node;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
-use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, Offer, SESSION_TOI};
-use linecast_protocol::wire::{DATA_HEADER_BYTES, DataHeader, Fti, PayloadId, SenderWord};
+use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, Offer};
+use linecast_protocol::wire::SenderWord;
 use linecast_release::manifest::Manifest;
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use std::net::{SocketAddr, UdpSocket};
@@ -55,32 +56,11 @@ impl SessionObject {
 
     /// One datagram for each symbol.
     fn packets(&self) -> Vec<Vec<u8>> {
-        let symbols: Vec<&[u8]> = self.0.chunks(SYMBOL_BYTES).collect();
-        let packet = |(esi, symbol): (usize, &&[u8])| {
-            let header = DataHeader {
-                sequence: esi as u16,
-                source_id: 0x0bad_0bad,
-                sender: SenderWord::default(),
-                flags: 0,
-                toi: SESSION_TOI,
-                id: PayloadId {
-                    sbn: 0,
-                    block_len: symbols.len() as u16,
-                    esi: esi as u16,
-                },
-                fti: Some(Fti {
-                    object_size: self.0.len() as u64,
-                    fec_instance: 0,
-                    symbol_bytes: SYMBOL_BYTES as u16,
-                    max_block_len: symbols.len() as u16,
-                    num_parity: 0,
-                }),
-            };
-            let mut bytes = [0; DATA_HEADER_BYTES];
-            header.emit(&mut bytes);
-            [&bytes, *symbol].concat()
+        let sender = Sender {
+            source_id: 0x0bad_0bad,
+            word: SenderWord::default(),
         };
-        symbols.iter().enumerate().map(packet).collect()
+        object_packets(sender, &self.0)
     }
 }
 

@@ -29,16 +29,26 @@ const COUNTER_LIMIT: Duration = Duration::from_secs(20);
 impl Site {
     /// Brings a lab up.
     pub fn up(config: LabConfig) -> Site {
-        let stale = linecast_lab::clean_stale(PREFIX);
-        stale.expect("what a killed test left can be removed");
+        Site::with_room(config, TMPFS_BYTES)
+    }
+
+    /// Brings a lab up, with room for so many bytes.
+    pub fn with_room(config: LabConfig, bytes: u64) -> Site {
+        Site::clean_stale();
         let prefix = PREFIX.to_owned();
         let lab = Lab::up(LabConfig { prefix, ..config });
-        let staging = Staging::tmpfs_with_prefix(PREFIX, TMPFS_BYTES);
+        let staging = Staging::tmpfs_with_prefix(PREFIX, bytes);
         Site {
             lab: lab.expect("the lab comes up (needs root)"),
             staging: staging.expect("a tmpfs can be mounted"),
             started: Cell::new(0),
         }
+    }
+
+    /// Takes away what a test left that was killed.
+    pub fn clean_stale() {
+        let stale = linecast_lab::clean_stale(PREFIX);
+        stale.expect("what a killed test left can be removed");
     }
 
     /// A lab of so many receivers, without loss.

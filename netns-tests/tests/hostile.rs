@@ -1,10 +1,13 @@
-//! Rubbish to every socket during a transfer. Needs root: run by
-//! `scripts/test`.
+//! Attackers beside a transfer. Needs root: run by `scripts/test`. The figures
+//! are those of `scripts/hostile`; here is a short share of the same attacks.
 
 use linecast_lab::{LabConfig, Loss};
+use linecast_netns_tests::hostile::Origin::{Forged, Own};
+use linecast_netns_tests::hostile::{Arena, Attack, Bounds, Origin, Settings};
 use linecast_netns_tests::{Noise, Pushed, Site};
 use serde_json::Value;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(239, 192, 76, 67), 7_600);
 
@@ -54,4 +57,62 @@ fn rubbish_before_a_session_changes_nothing() {
     assert_eq!(site.leavings(0), Vec::<String>::new());
     let sender = site.push(&image, &["--receivers", "1"]);
     Pushed::wait(sender, vec![receiver]).assert_complete(&image);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn an_attacker_under_its_own_address_is_withstood() {
+    assert_withstood(&[
+        ("S2", Own),
+        ("S6", Own),
+        ("S12a", Own),
+        ("A1", Own),
+        ("A2", Own),
+        ("A7", Own),
+        ("R", Own),
+    ]);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn forged_symbols_are_outlasted() {
+    assert_withstood(&[("S13a", Forged)]);
+}
+
+/// Runs attacks against a push of 24 MiB at 100 Mbit/s, which takes 2 s.
+#[track_caller]
+fn assert_withstood(attacks: &[(&str, Origin)]) {
+    const RATE_BPS: f64 = 100e6;
+    let arena = Arena::up(Settings {
+        receivers: 2,
+        size_bytes: 24 << 20,
+        rate: "100mbit".into(),
+        per_second: 10_000,
+        late: false,
+        limit: Duration::from_secs(30),
+    });
+    let mut failures = Vec::new();
+    for &(name, origin) in attacks {
+        let attack = Attack::find(name).unwrap_or_else(|| panic!("no attack {name}"));
+        assert!(attack.origins.contains(&origin), "{name} {origin:?}");
+        // A machine that is busy with other things may halve the rate.
+        let usual = Bounds::of(attack.per_symbol);
+        let bounds = Bounds {
+            goodput: usual.goodput.and(Some(0.4)),
+            expansion: Some(3.0),
+            ..usual
+        };
+        let trial = arena.run(attack.scene, Some((&attack, origin)));
+        println!(
+            "{name} {origin:?}: {:.1} s, {:.0} packets/s, expansion {:?}",
+            trial.total_s, trial.launched.per_second, trial.expansion
+        );
+        assert!(trial.launched.packets > 1_000, "{name}: {trial:#?}");
+        let broken = trial.broken(&bounds, RATE_BPS);
+        if !broken.is_empty() {
+            let complaints = &trial.complaints;
+            failures.push(format!("{name} {origin:?}: {broken:?}: {complaints:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
