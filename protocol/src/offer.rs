@@ -2,18 +2,18 @@
 //! the release, and its signature, in one object of at most 64 KiB.
 //!
 //! ```text
-//! "LCS1" | u32 descriptor bytes | u32 manifest bytes | u32 signature bytes
-//! descriptor (JSON) | manifest (exact signed bytes) | signature (sshsig)
+//! "LCS2" | u32 descriptor bytes | u32 manifest bytes | u32 signature bytes | u32 sender's bytes
+//! descriptor (JSON) | manifest (exact signed bytes) | signature (sshsig) | sender's signature (sshsig)
 //! ```
 //!
 //! The manifest says what the image is and is signed offline; the descriptor
-//! says how this push carries it. A receiver believes the descriptor no
-//! further than the limits checked here, and no byte of the image without the
-//! root in the manifest.
+//! says how this push carries it, and may be signed by the sender. Without that a
+//! session is a hint: a receiver believes the descriptor no further than the
+//! limits checked here, and no byte of the image without the root in the manifest.
 
 use crate::limits::{LANES_MAX, PARITY_MAX, SESSION_OBJECT_BYTES_MAX};
-use crate::object::tree::LEAF_BYTES;
-use crate::object::{LayoutError, ObjectLayout};
+use crate::message::PROFILE;
+use crate::object::{LayoutError, ListLayout, ObjectLayout, tree};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,11 @@ pub const LEAVES_TOI: u16 = 2;
 /// TOI of the image.
 pub const IMAGE_TOI: u16 = 3;
 
-const MAGIC: &[u8; 4] = b"LCS1";
-const HEAD_BYTES: usize = 16;
+const MAGIC: &[u8; 3] = b"LCS";
+const HEAD_BYTES: usize = 20;
+
+/// Namespace that senders sign sessions in.
+pub const SESSION_NAMESPACE: &str = "linecast-session@v1";
 
 /// Why a session object is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +44,15 @@ pub enum OfferError {
         /// Length of the object.
         got: usize,
     },
-    /// It does not start with the magic of this version.
-    #[error("session object does not start with LCS1")]
+    /// It is none of ours.
+    #[error("session object does not start with LCS{PROFILE}")]
     Magic,
+    /// It is of another version.
+    #[error("session of profile {got}: this version of linecast speaks {PROFILE}")]
+    Profile {
+        /// Profile of the session.
+        got: u8,
+    },
     /// The descriptor is not the JSON that it should be.
     #[error("session descriptor: {0}")]
     Descriptor(String),
@@ -68,7 +77,7 @@ pub enum OfferError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Descriptor {
-    /// Always `linecast.session.v1`.
+    /// Always `linecast.session.v2`.
     pub schema: String,
     /// Random identity of the session, 32 hexadecimal digits.
     pub session: String,
@@ -89,9 +98,29 @@ pub struct Descriptor {
 }
 
 /// Schema of the descriptor.
-pub const DESCRIPTOR_SCHEMA: &str = "linecast.session.v1";
+pub const DESCRIPTOR_SCHEMA: &str = "linecast.session.v2";
 
 impl Descriptor {
+    /// Reads the bytes of a descriptor, and checks every field.
+    ///
+    /// # Errors
+    /// It is not the JSON that it should be, or a field is out of range.
+    pub fn parse(text: &[u8]) -> Result<Descriptor, OfferError> {
+        let descriptor: Descriptor = serde_json::from_slice(text)
+            .map_err(|e| OfferError::Descriptor(alloc::format!("{e}")))?;
+        descriptor.check()?;
+        Ok(descriptor)
+    }
+
+    /// Its bytes, as they are offered and signed.
+    ///
+    /// # Errors
+    /// A field is out of range.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, OfferError> {
+        self.check()?;
+        serde_json::to_vec(self).map_err(|e| OfferError::Descriptor(alloc::format!("{e}")))
+    }
+
     /// Checks every field against its limits.
     ///
     /// # Errors
@@ -137,74 +166,88 @@ impl Descriptor {
 /// as bytes that nobody has looked into yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer<'a> {
-    /// How this push carries the image.
-    pub descriptor: Descriptor,
+    /// How this push carries the image: the exact bytes of its descriptor.
+    pub descriptor: &'a [u8],
     /// Exact signed bytes.
     pub manifest: &'a [u8],
     /// Armoured sshsig.
     pub signature: &'a [u8],
+    /// Armoured sshsig of the sender over [`session_text`]; empty: unsigned.
+    pub sender_signature: &'a [u8],
+}
+
+/// The text that a sender signs: which push of which manifest this is.
+pub fn session_text(descriptor: &[u8], manifest: &[u8]) -> Vec<u8> {
+    [descriptor, blake3::hash(manifest).as_bytes()].concat()
 }
 
 impl<'a> Offer<'a> {
     /// Takes a session object apart.
     ///
     /// # Errors
-    /// Wrong lengths (trailing bytes too), magic, or descriptor.
+    /// Wrong lengths (trailing bytes too), magic or version.
     pub fn parse(bytes: &'a [u8]) -> Result<Offer<'a>, OfferError> {
         let limit = SESSION_OBJECT_BYTES_MAX;
         let got = bytes.len();
-        if got > limit || got < HEAD_BYTES {
-            return Err(OfferError::Length {
-                limit,
-                want: HEAD_BYTES,
-                got,
-            });
+        match bytes {
+            [magic @ .., _] if magic.starts_with(MAGIC) && bytes[3] != b'0' + PROFILE => {
+                let got = bytes[3].wrapping_sub(b'0');
+                return Err(OfferError::Profile { got });
+            }
+            _ => {}
         }
-        if &bytes[..4] != MAGIC {
+        let Some((head, rest)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
+            let want = HEAD_BYTES;
+            return Err(OfferError::Length { limit, want, got });
+        };
+        if !head.starts_with(MAGIC) {
             return Err(OfferError::Magic);
         }
-        let len = |at: usize| {
-            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
+        let part = |i: usize| {
+            let length: [u8; 4] = core::array::from_fn(|byte| head[4 * (i + 1) + byte]);
+            u32::from_be_bytes(length) as usize
         };
-        let (a, b, c) = (len(4), len(8), len(12));
-        let want = HEAD_BYTES
-            .saturating_add(a)
-            .saturating_add(b)
-            .saturating_add(c);
-        if want != got {
+        let parts: [usize; PARTS] = core::array::from_fn(part);
+        let want = parts
+            .iter()
+            .fold(HEAD_BYTES, |sum, part| sum.saturating_add(*part));
+        if want != got || got > limit {
             return Err(OfferError::Length { limit, want, got });
         }
-        let rest = &bytes[HEAD_BYTES..];
-        let descriptor: Descriptor = serde_json::from_slice(&rest[..a])
-            .map_err(|e| OfferError::Descriptor(alloc::format!("{e}")))?;
-        descriptor.check()?;
+        let mut rest = rest;
+        let [descriptor, manifest, signature, sender_signature] = parts.map(|bytes| {
+            let (part, more) = rest.split_at(bytes);
+            rest = more;
+            part
+        });
         Ok(Offer {
             descriptor,
-            manifest: &rest[a..a + b],
-            signature: &rest[a + b..],
+            manifest,
+            signature,
+            sender_signature,
         })
     }
 
     /// Puts a session object together.
     ///
     /// # Errors
-    /// The parts are more than 64 KiB, or the descriptor is out of range.
+    /// The parts are more than 64 KiB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, OfferError> {
-        self.descriptor.check()?;
-        let descriptor = serde_json::to_vec(&self.descriptor)
-            .map_err(|e| OfferError::Descriptor(alloc::format!("{e}")))?;
-        let parts = [&descriptor[..], self.manifest, self.signature];
+        let parts: [&[u8]; PARTS] = [
+            self.descriptor,
+            self.manifest,
+            self.signature,
+            self.sender_signature,
+        ];
         let got = HEAD_BYTES + parts.iter().map(|p| p.len()).sum::<usize>();
         let limit = SESSION_OBJECT_BYTES_MAX;
         if got > limit {
-            return Err(OfferError::Length {
-                limit,
-                want: limit,
-                got,
-            });
+            let want = limit;
+            return Err(OfferError::Length { limit, want, got });
         }
         let mut out = Vec::with_capacity(got);
         out.extend_from_slice(MAGIC);
+        out.push(b'0' + PROFILE);
         for part in parts {
             out.extend_from_slice(&(part.len() as u32).to_be_bytes());
         }
@@ -212,6 +255,8 @@ impl<'a> Offer<'a> {
         Ok(out)
     }
 }
+
+const PARTS: usize = 4;
 
 /// The shape of a session, which both ends derive from descriptor and manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +288,7 @@ impl SessionShape {
             ObjectLayout::new(size, descriptor.symbol_bytes, descriptor.block_symbols)
                 .map(|layout| layout.with_parity_max(descriptor.num_parity))
         };
-        let leaves = size.div_ceil(LEAF_BYTES);
+        check_proportions(descriptor, size)?;
         let mut session = [0; 16];
         let mut session_key = [0; 32];
         unhex(&descriptor.session, &mut session);
@@ -252,10 +297,9 @@ impl SessionShape {
             session,
             root,
             session_key,
-            leaves: if leaves > 1 {
-                Some(layout(leaves * 32)?)
-            } else {
-                None
+            leaves: match tree::has_leaf_list(size) {
+                true => Some(layout(ListLayout::new(size).bytes())?),
+                false => None,
             },
             image: layout(size)?,
             lanes: descriptor.lanes,
@@ -280,6 +324,45 @@ impl SessionShape {
             0
         }
     }
+}
+
+/// An image may have symbols and blocks of any size up to this.
+const SMALL_IMAGE_BYTES: u64 = 16 << 20;
+/// Beyond it, symbols have so many bytes at least, and blocks: what a receiver keeps
+/// in mind of each is then a small part of it.
+const SYMBOL_BYTES_LARGE_MIN: u64 = 512;
+const BLOCK_BYTES_LARGE_MIN: u64 = 16 << 10;
+
+/// Nobody makes receivers remember more than a small part of the image.
+fn check_proportions(descriptor: &Descriptor, size: u64) -> Result<(), OfferError> {
+    if size <= SMALL_IMAGE_BYTES {
+        return Ok(());
+    }
+    let symbol = u64::from(descriptor.symbol_bytes);
+    let block = symbol * u64::from(descriptor.block_symbols);
+    for (field, low, got) in [
+        (
+            "symbol_bytes of a large image",
+            SYMBOL_BYTES_LARGE_MIN,
+            symbol,
+        ),
+        (
+            "bytes of a block of a large image",
+            BLOCK_BYTES_LARGE_MIN,
+            block,
+        ),
+    ] {
+        if got < low {
+            let high = u64::MAX;
+            return Err(OfferError::Field {
+                field,
+                low,
+                high,
+                got,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Reads checked hexadecimal text; `Descriptor::check` has seen it.
@@ -320,49 +403,81 @@ pub(crate) mod tests {
         }
     }
 
+    fn offer(manifest: &[u8], then: impl FnOnce(Offer<'_>)) {
+        let text = descriptor().to_bytes().unwrap();
+        then(Offer {
+            descriptor: &text,
+            manifest,
+            signature: b"sig",
+            sender_signature: b"",
+        });
+    }
+
     #[test]
     fn a_session_object_survives_the_round_trip() {
-        let offer = Offer {
-            descriptor: descriptor(),
-            manifest: b"{}",
-            signature: b"sig",
-        };
-        let bytes = offer.to_bytes().unwrap();
-        assert_eq!(Offer::parse(&bytes).unwrap(), offer);
+        offer(b"{}", |mut offer| {
+            for signature in [&b""[..], b"sender"] {
+                offer.sender_signature = signature;
+                let bytes = offer.to_bytes().unwrap();
+                assert_eq!(Offer::parse(&bytes).unwrap(), offer);
+                assert_eq!(Descriptor::parse(offer.descriptor).unwrap(), descriptor());
+            }
+        });
     }
 
     #[test]
     fn trailing_and_missing_bytes_are_refused() {
-        let offer = Offer {
-            descriptor: descriptor(),
-            manifest: b"{}",
-            signature: b"sig",
-        };
-        let mut bytes = offer.to_bytes().unwrap();
-        bytes.push(0);
-        assert!(matches!(
-            Offer::parse(&bytes),
-            Err(OfferError::Length { .. })
-        ));
-        for cut in 0..bytes.len() - 1 {
-            assert!(Offer::parse(&bytes[..cut]).is_err());
-        }
+        offer(b"{}", |offer| {
+            let mut bytes = offer.to_bytes().unwrap();
+            bytes.push(0);
+            let parsed = Offer::parse(&bytes);
+            assert!(matches!(parsed, Err(OfferError::Length { .. })));
+            for cut in 0..bytes.len() - 1 {
+                assert!(Offer::parse(&bytes[..cut]).is_err());
+            }
+        });
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        offer(b"{}", |offer| {
+            let mut bytes = offer.to_bytes().unwrap();
+            for (version, got) in [(b'1', 1), (b'3', 3)] {
+                bytes[3] = version;
+                let parsed = Offer::parse(&bytes).unwrap_err();
+                assert!(matches!(parsed, OfferError::Profile { got: g } if g == got));
+            }
+            bytes[0] = b'X';
+            assert!(matches!(Offer::parse(&bytes), Err(OfferError::Magic)));
+        });
     }
 
     #[test]
     fn more_than_64_kib_is_refused_by_both_ends() {
-        let manifest = alloc::vec![b' '; SESSION_OBJECT_BYTES_MAX];
-        let offer = Offer {
-            descriptor: descriptor(),
-            manifest: &manifest,
-            signature: b"",
+        offer(&alloc::vec![b' '; SESSION_OBJECT_BYTES_MAX], |offer| {
+            assert!(matches!(offer.to_bytes(), Err(OfferError::Length { .. })));
+        });
+        let mut long = alloc::vec![0; SESSION_OBJECT_BYTES_MAX + 1];
+        long[..4].copy_from_slice(b"LCS2");
+        long[4..8].copy_from_slice(&(SESSION_OBJECT_BYTES_MAX as u32 - 19).to_be_bytes());
+        let parsed = Offer::parse(&long);
+        assert!(matches!(parsed, Err(OfferError::Length { .. })));
+    }
+
+    /// S5: symbols of 64 bytes and blocks of one took 640 MiB for a GiB.
+    #[test]
+    fn a_large_image_has_symbols_and_blocks_in_proportion() {
+        let shape = |symbol_bytes, block_symbols, size| {
+            let odd = Descriptor {
+                symbol_bytes,
+                block_symbols,
+                ..super::tests::descriptor()
+            };
+            SessionShape::new(&odd, size, [0; 32]).is_ok()
         };
-        assert!(matches!(offer.to_bytes(), Err(OfferError::Length { .. })));
-        let long = alloc::vec![b'L'; SESSION_OBJECT_BYTES_MAX + 1];
-        assert!(matches!(
-            Offer::parse(&long),
-            Err(OfferError::Length { .. })
-        ));
+        assert!(shape(64, 1, 16 << 20));
+        assert!(!shape(64, 512, 1 << 30) && !shape(1408, 1, 1 << 30));
+        assert!(shape(512, 32, 1 << 40));
     }
 
     #[test]
@@ -384,8 +499,10 @@ pub(crate) mod tests {
     #[test]
     fn small_images_have_no_leaf_list() {
         let shape = |size| SessionShape::new(&descriptor(), size, [0; 32]).unwrap();
+        let leaf = tree::LEAF_BYTES;
         assert!(shape(0).layout(IMAGE_TOI).is_none());
-        assert!(shape(LEAF_BYTES).leaves.is_none());
-        assert_eq!(shape(LEAF_BYTES + 1).leaves.unwrap().size(), 64);
+        assert!(shape(leaf).leaves.is_none());
+        // Two hashes, and a byte of the zero map.
+        assert_eq!(shape(leaf + 1).leaves.unwrap().size(), 65);
     }
 }

@@ -4,17 +4,17 @@
 use super::overheard::{Member, Overheard, Place, Sender, Session};
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
-use linecast_release::manifest::Manifest;
 use linecast_protocol::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, Activity, COMPLETE_CONTEXT, Complete, END_CONTEXT,
     EndReason, Notice, REGISTER_CONTEXT, Register, Signed, Status, end_text,
 };
 use linecast_protocol::offer::{Descriptor, IMAGE_TOI, LEAVES_TOI, Offer, SESSION_TOI};
-use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use linecast_protocol::wire::{
     Ack, Command, CommandBody, DataHeader, Fti, Level, Message, Nack, NodeList, PayloadId,
     RequestBuilder, Requests, SenderWord, Timestamp, flag, quantize,
 };
+use linecast_release::manifest::Manifest;
+use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
 use serde_json::Value;
 
 /// What fits one packet beside NORM's header.

@@ -1,9 +1,9 @@
 //! What an attacker knows who hears every packet of a session.
 
-use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::message::{
     ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, REGISTER_CONTEXT, Signed,
 };
+use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::{Descriptor, IMAGE_TOI, Offer, SESSION_TOI};
 use linecast_protocol::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, PayloadId, SenderWord, Timestamp,

@@ -117,16 +117,20 @@ pub fn root(size: u64, leaves: &[u8]) -> Result<Hash, TreeError> {
     if got != expected {
         return Err(TreeError::ListLength { expected, got });
     }
-    let (leaves, _) = leaves.as_chunks::<HASH_BYTES>();
-    Ok(match leaves {
+    Ok(merge_root(leaves.as_chunks::<HASH_BYTES>().0))
+}
+
+/// The root over subtrees of one size, all but the last a power of two of chunks.
+pub(super) fn merge_root(subtrees: &[Hash]) -> Hash {
+    match subtrees {
         [] => *blake3::hash(&[]).as_bytes(),
         [only] => *only,
         _ => {
-            let (left, right) = leaves.split_at(left_leaves(leaves.len()));
+            let (left, right) = subtrees.split_at(left_leaves(subtrees.len()));
             let (left, right) = (subtree(left), subtree(right));
             *hazmat::merge_subtrees_root(&left, &right, Mode::Hash).as_bytes()
         }
-    })
+    }
 }
 
 /// Hashes a whole image held in memory: its root and its leaf list. For tests,
@@ -150,7 +154,7 @@ pub fn hash_bytes(image: &[u8]) -> (Hash, Vec<u8>) {
 
 /// The chaining value of a run of leaves. Depth is log2 of the leaf count: 32
 /// for the largest image a manifest admits.
-fn subtree(leaves: &[Hash]) -> Hash {
+pub(super) fn subtree(leaves: &[Hash]) -> Hash {
     match leaves {
         [only] => *only,
         _ => {

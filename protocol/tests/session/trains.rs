@@ -75,7 +75,7 @@ fn take_together(world: &World, node: &mut Node, headers: &[DataHeader]) -> Opti
 fn seen(world: &World, node: &mut Node) -> impl PartialEq + Debug {
     let session = node.receiver.session_mut().unwrap();
     if session.leaf_list_complete() {
-        session.handle_leaf_list(world.now, true);
+        session.handle_leaf_list(world.now, &[]);
     }
     let counters = format!("{:?}", session.counters());
     let blocks = session.blocks(IMAGE_TOI).unwrap();

@@ -409,7 +409,7 @@ pub(crate) fn hand(now: Time, shape: SessionShape, node: &mut Node, packet: &Pac
         return;
     };
     if session.leaf_list_complete() {
-        session.handle_leaf_list(now, true);
+        session.handle_leaf_list(now, &[]);
     }
     while let Some(leaf) = node.receiver.poll_leaf() {
         let pair = node.damage_pair.map(|first| [first, first + 1]);

@@ -199,19 +199,20 @@ impl Session {
                 .is_some_and(|list| list.open() == 0)
     }
 
-    /// The leaf list matches the root, or it does not and is fetched again.
-    pub fn handle_leaf_list(&mut self, now: Time, matches: bool) {
-        self.leaf_list_known = matches;
-        if matches {
-            return;
-        }
-        self.counters.leaves_damaged += 1;
+    /// These bytes of the leaf list do not match the root and are fetched again; if
+    /// there are none, it is known.
+    pub fn handle_leaf_list(&mut self, now: Time, wrong: &[Range<u64>]) {
+        self.leaf_list_known = wrong.is_empty();
         let Some(list) = &mut self.objects.leaf_list else {
             return;
         };
-        list.damage(0..list.layout().symbols());
-        for sbn in 0..list.layout().blocks() {
-            self.requests.want(now, LEAVES_TOI, sbn);
+        self.counters.leaves_damaged += u64::from(!wrong.is_empty());
+        for bytes in wrong {
+            let symbols = list.layout().symbols_touching(bytes);
+            for sbn in list.layout().blocks_touching(&symbols) {
+                self.requests.want(now, LEAVES_TOI, sbn);
+            }
+            list.damage(symbols);
         }
     }
 
