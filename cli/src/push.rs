@@ -61,6 +61,10 @@ pub(crate) struct Args {
     /// OpenSSH ed25519 private key to sign with [default: a key for this push only]
     #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
     key: Option<PathBuf>,
+    /// OpenSSH ed25519 private key to sign this session with, for receivers with
+    /// --sender-trust [default: unsigned]
+    #[arg(long, value_name = "FILE")]
+    sender_key: Option<PathBuf>,
     /// Manifest made by `linecast sign`; its signature is FILE.sig
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
@@ -99,6 +103,10 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         None => Vec::new(),
     };
     let rate = args.rate.resolve(&interface)?;
+    let sender_key = match &args.sender_key {
+        Some(path) => Some(files::read_key(Some(path.clone()))?),
+        None => None,
+    };
     let release = release(&args)?;
     if args.dry_run {
         print_line(format_args!(
@@ -125,6 +133,7 @@ pub(crate) fn run(args: Args, started: Instant, interrupted: &AtomicBool) -> Res
         io: args.io,
         receivers: args.receivers,
         roster,
+        sender_key,
         wait: args.wait,
         stall_timeout: args.stall_timeout,
         deadline: args.deadline,

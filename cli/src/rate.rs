@@ -130,6 +130,7 @@ mod tests {
             v6: None,
             v6_link_local: None,
             speed_mbit,
+            hardware: None,
         };
         let words = std::iter::once("push").chain(line.split_whitespace());
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;

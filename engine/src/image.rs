@@ -47,6 +47,8 @@ pub struct ImageHash {
     pub leaves: Vec<u8>,
     /// Bytes of the image.
     pub size: u64,
+    /// One bit a leaf, the first highest: it is nothing but zeros.
+    pub zero_map: Vec<u8>,
 }
 
 /// Why an image cannot be used. Each names the path.
@@ -207,16 +209,20 @@ impl Image {
     /// it did not change meanwhile.
     pub fn hash(&self, threads: usize) -> Result<ImageHash, ImageError> {
         let size = self.size();
-        let mut leaves = vec![0; tree::leaf_count(size) as usize * HASH_BYTES];
-        // Each thread takes the next megabyte's worth of the list and fills it.
-        let work = Mutex::new(leaves.chunks_mut(READ_LEAVES * HASH_BYTES).enumerate());
+        let count = tree::leaf_count(size) as usize;
+        let mut leaves = vec![0; count * HASH_BYTES];
+        let mut zero_map = vec![0; count.div_ceil(8)];
+        // Each thread takes the next megabyte's worth of both and fills it.
+        let parts = leaves.chunks_mut(READ_LEAVES * HASH_BYTES);
+        let parts = parts.zip(zero_map.chunks_mut(READ_LEAVES / 8));
+        let work = Mutex::new(parts.enumerate());
         let next = || work.lock().expect("no holder of the lock panics").next();
         thread::scope(|scope| {
             let run = || {
                 let mut memory = PageAligned::zeroed(READ_BYTES);
                 let buffer = memory.as_mut_slice();
-                while let Some((index, hashes)) = next() {
-                    self.hash_part(index as u64 * READ_BYTES as u64, buffer, hashes)?;
+                while let Some((index, part)) = next() {
+                    self.hash_part(index as u64 * READ_BYTES as u64, buffer, part)?;
                 }
                 Ok(())
             };
@@ -229,7 +235,12 @@ impl Image {
         })?;
         self.unchanged()?;
         let root = tree::root(size, &leaves).expect("the list was made for this size");
-        Ok(ImageHash { root, leaves, size })
+        Ok(ImageHash {
+            root,
+            leaves,
+            zero_map,
+            size,
+        })
     }
 
     /// SHA-256 of the image: one thread, several times slower than [`Image::hash`].
@@ -248,12 +259,13 @@ impl Image {
         Ok(hasher.finalize().into())
     }
 
-    /// Reads and hashes the leaves from `offset` on whose places are `hashes`.
+    /// Reads and hashes the leaves from `offset` on whose places are `hashes`, and
+    /// notes those that are nothing but zeros.
     fn hash_part(
         &self,
         offset: u64,
         buffer: &mut [u8],
-        hashes: &mut [u8],
+        (hashes, zero_map): (&mut [u8], &mut [u8]),
     ) -> Result<(), ImageError> {
         let length = (self.size() - offset).min(READ_BYTES as u64) as usize;
         let bytes = &mut buffer[..length];
@@ -263,6 +275,9 @@ impl Image {
         for (i, (part, hash)) in parts.zip(hashes.chunks_mut(HASH_BYTES)).enumerate() {
             let leaf = tree::leaf_hash(self.size(), first + i as u64, part);
             hash.copy_from_slice(&leaf.expect("the range was cut into leaves"));
+            if part.iter().all(|byte| *byte == 0) {
+                zero_map[i / 8] |= 0x80 >> (i % 8);
+            }
         }
         Ok(())
     }
@@ -320,6 +335,10 @@ fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ImageError> {
 }
 
 /// Leaves of one read.
+const _: () = assert!(
+    READ_LEAVES.is_multiple_of(8),
+    "a byte of the zero map has one owner"
+);
 const READ_LEAVES: usize = 16;
 /// Bytes of one read: 1 MiB keeps system calls rare and stays in the L2 cache.
 const READ_BYTES: usize = READ_LEAVES * LEAF_BYTES as usize;

@@ -20,12 +20,14 @@ use linecast_protocol::key::{PublicKey, SigningKey};
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
 use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::{
-    DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_TOI, SessionShape,
+    DESCRIPTOR_SCHEMA, Descriptor, Offer, OfferError, SESSION_NAMESPACE, SESSION_TOI, SessionShape,
+    session_text,
 };
 use linecast_protocol::sender::{OnSlow, RateControl, Sender, SenderConfig};
 use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, PayloadId};
 use linecast_release::manifest::Manifest;
+use linecast_release::sshsig;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -66,8 +68,10 @@ pub struct PushConfig {
     pub io: IoChoice,
     /// Receivers to wait for.
     pub receivers: Option<usize>,
-    /// Receivers that must have the image.
+    /// Receivers that must have the image: others weigh nothing.
     pub roster: Vec<(String, PublicKey)>,
+    /// Signs the session; `None`: it is a hint.
+    pub sender_key: Option<SigningKey>,
     /// How long to wait for receivers.
     pub wait: Duration,
     /// How long a silent receiver is waited for.
@@ -226,10 +230,16 @@ pub fn push(
         window_packets: WINDOW_PACKETS as u16,
     };
     let shape = SessionShape::new(&descriptor, release.hash.size, release.hash.root)?;
+    let text = descriptor.to_bytes()?;
+    let sender_signature = config.sender_key.as_ref().map(|key| {
+        let signed = session_text(&text, &release.manifest_bytes);
+        sshsig::sign(key, SESSION_NAMESPACE, &signed).into_bytes()
+    });
     let offer = Offer {
-        descriptor,
+        descriptor: &text,
         manifest: &release.manifest_bytes,
         signature: &release.signature,
+        sender_signature: sender_signature.as_deref().unwrap_or_default(),
     };
     let header = HeaderFields {
         source_id: identity.source_id,
@@ -255,7 +265,7 @@ pub fn push(
         interrupted,
     };
     let mut facts = Facts::new(config, &shape, &release, started);
-    let source = Source::new(release.image, release.hash.leaves, shape);
+    let source = Source::new(release.image, &release.hash, shape);
     stage.run(sender, source, &mut facts, observe)?;
     Ok(summary::report(facts))
 }
@@ -530,6 +540,7 @@ mod tests {
             io: IoChoice::Auto,
             receivers: None,
             roster: Vec::new(),
+            sender_key: None,
             wait: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             deadline: None,

@@ -1,6 +1,7 @@
 //! The push report: one JSON object, the last line on stdout.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Schema of the report.
 pub const SCHEMA: &str = "linecast.push.v1";
@@ -122,6 +123,8 @@ pub struct FeedbackReport {
     pub bytes_heard: u64,
     /// Datagrams that were no feedback of this session.
     pub refused: u64,
+    /// The same by cause.
+    pub refused_by_cause: BTreeMap<&'static str, u64>,
 }
 
 /// Pacing.
@@ -161,8 +164,16 @@ pub struct ReceiverReport {
     pub name: String,
     /// Whether the roster lists it.
     pub enrolled: bool,
-    /// `complete`, `failed`, `stalled`, `slow`, `receiving`, `finishing` or
-    /// `expected`.
+    /// Id of its installation, 16 hexadecimal digits; `null`: never heard.
+    pub installation: Option<String>,
+    /// Whether other machines have the same key.
+    pub clone: bool,
+    /// Address of its feedback.
+    pub address: Option<String>,
+    /// Whether it had the image before this push.
+    pub had: bool,
+    /// `complete`, `failed`, `refused`, `stalled`, `slow`, `receiving`, `finishing`
+    /// or `expected`.
     pub state: &'static str,
     /// Whether it verified the image.
     pub verified: bool,
@@ -203,6 +214,11 @@ pub struct ReceiverReport {
     pub sustained_bps: Option<u64>,
     /// Whether it was served by unicast, after the others.
     pub unicast: bool,
+    /// Milliseconds that it waited for its disk, and was at work with what it
+    /// received.
+    pub disk_wait_ms: u32,
+    /// See `disk_wait_ms`.
+    pub busy_ms: u32,
     /// Why it failed.
     pub error: Option<String>,
 }

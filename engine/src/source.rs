@@ -1,6 +1,7 @@
 //! Where the symbols come from: the image by block, and the leaf list.
 
-use crate::image::{Image, ImageError};
+use crate::image::{Image, ImageError, ImageHash};
+use linecast_protocol::object::ListLayout;
 use linecast_protocol::offer::{LEAVES_TOI, SessionShape};
 use std::ops::Range;
 
@@ -13,8 +14,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// An image that was hashed, and its leaf list.
-    pub(crate) fn new(image: Image, leaf_list: Vec<u8>, shape: SessionShape) -> Source {
+    /// An image, and its hash, from which the leaf list is made.
+    pub(crate) fn new(image: Image, hash: &ImageHash, shape: SessionShape) -> Source {
+        let leaf_list = match shape.leaves {
+            Some(_) => ListLayout::new(hash.size).compose(&hash.leaves, &hash.zero_map),
+            None => Vec::new(),
+        };
         Source {
             image,
             leaf_list,

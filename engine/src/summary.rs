@@ -7,7 +7,7 @@ use crate::session::{Totals, now};
 use hdrhistogram::Histogram;
 use linecast_net::usage;
 use linecast_protocol::hex;
-use linecast_protocol::message::EndReason;
+use linecast_protocol::message::{Cause, EndReason, PROFILE, Refusal};
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
 use linecast_protocol::sender::{Ending, Member, MemberState, Sender};
 use linecast_protocol::time::Time;
@@ -140,6 +140,7 @@ pub(crate) fn report(facts: Facts) -> PushReport {
                 acks_heard: heard.acks_heard,
                 bytes_heard: heard.bytes_heard,
                 refused: heard.refused,
+                refused_by_cause: heard.unheard.iter().collect(),
             }
         },
         pacing: pacing_report(&ended, fixed_rate, data_started),
@@ -151,7 +152,10 @@ pub(crate) fn report(facts: Facts) -> PushReport {
         },
         receivers: members
             .iter()
-            .map(|m| receiver_report(m, data_started, image.size_bytes, floor_bps))
+            .map(|m| ReceiverReport {
+                clone: sender.membership().is_clone(m),
+                ..receiver_report(m, data_started, image.size_bytes, floor_bps)
+            })
             .collect(),
         outcome,
         reason,
@@ -239,6 +243,7 @@ fn receiver_report(
             let why = slow.unwrap_or_else(|| "came late".to_owned());
             ("slow", Some(format!("{why}; its turn did not come")))
         }
+        MemberState::Refused(refusal) => ("refused", Some(refused(refusal))),
     };
     let complete = member.state == MemberState::Complete;
     let elapsed_ms = member
@@ -249,6 +254,10 @@ fn receiver_report(
         id: member.key.fingerprint(),
         name: member.name.clone(),
         enrolled: member.enrolled,
+        installation: member.installation.map(|id| hex(&id)),
+        clone: false,
+        address: member.address.map(|address| address.to_string()),
+        had: member.had,
         state,
         verified: complete,
         elapsed_ms,
@@ -269,7 +278,19 @@ fn receiver_report(
         resumed_bytes: figures.resumed_bytes,
         sustained_bps: member.sustained_bps,
         unicast: member.unicast,
+        disk_wait_ms: member.disk_wait_ms,
+        busy_ms: member.busy_ms,
         error,
+    }
+}
+
+/// Why a device refuses, in its own words.
+fn refused(refusal: &Refusal) -> String {
+    let cause = refusal.cause.words();
+    match refusal.cause {
+        Cause::PROFILE => format!("{cause}: profile {} there, {PROFILE} here", refusal.profile),
+        _ if refusal.detail.is_empty() => cause.into(),
+        _ => format!("{cause}: {}", refusal.detail),
     }
 }
 
@@ -292,10 +313,15 @@ fn judge(
     expected: Option<usize>,
     image_error: Option<String>,
 ) -> (&'static str, String) {
-    let members = sender.membership().members();
-    // With a roster, only those on it are expected.
-    let roster = members.iter().any(|m| m.enrolled);
-    let expected_members = || members.iter().filter(|m| m.enrolled || !roster);
+    let membership = sender.membership();
+    let members = membership.members();
+    // With a roster, only those on it are expected; without one, whoever was there.
+    let roster = membership.is_exclusive();
+    let expected_members = || {
+        members
+            .iter()
+            .filter(|m| m.enrolled || membership.weighs(m))
+    };
     let complete = expected_members()
         .filter(|m| m.state == MemberState::Complete)
         .count();
@@ -306,7 +332,8 @@ fn judge(
         0 => "failed",
         _ => "partial",
     };
-    let tally = format!("{complete} of {wanted} receivers have the image");
+    let unverified = if roster { "" } else { "unverified " };
+    let tally = format!("{complete} of {wanted} {unverified}receivers have the image");
     let reason = match (sender.ending(), image_error) {
         (_, Some(error)) => error,
         (Ending::NoReceivers, _) => "no receiver registered in time".into(),

@@ -29,6 +29,8 @@ pub struct Interface {
     pub v6_link_local: Option<Ipv6Addr>,
     /// The link's speed in Mbit/s, where the driver tells one.
     pub speed_mbit: Option<u32>,
+    /// The hardware address, of a link that has one of 6 bytes.
+    pub hardware: Option<[u8; 6]>,
 }
 
 impl Interface {
@@ -52,6 +54,9 @@ impl Interface {
             };
             if let Some(address) = entry.address {
                 found[position].add(address);
+            }
+            if entry.hardware.is_some() {
+                found[position].hardware = entry.hardware;
             }
         }
         Ok(found)
@@ -216,6 +221,7 @@ fn describe(name: &str, flags: libc::c_uint) -> io::Result<Interface> {
         v6: None,
         v6_link_local: None,
         speed_mbit: speed_mbit(name, index),
+        hardware: None,
     })
 }
 
@@ -249,6 +255,7 @@ struct Entry {
     name: String,
     flags: libc::c_uint,
     address: Option<IpAddr>,
+    hardware: Option<[u8; 6]>,
 }
 
 /// The list of getifaddrs(3), freed on drop.
@@ -281,6 +288,7 @@ impl AddressList {
                 name: name.to_string_lossy().into_owned(),
                 flags: node.ifa_flags,
                 address: ip_address(node.ifa_addr),
+                hardware: hardware_address(node.ifa_addr),
             })
         })
     }
@@ -318,6 +326,25 @@ fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
     }
 }
 
+/// The hardware address of a node of getifaddrs, if it is one of 6 bytes that is
+/// not zero; `address` must come from a live list.
+fn hardware_address(address: *const libc::sockaddr) -> Option<[u8; 6]> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and the C library gives every address at least the
+    // family field; the caller keeps the list alive.
+    let family = unsafe { (*address).sa_family };
+    if libc::c_int::from(family) != libc::AF_PACKET {
+        return None;
+    }
+    // SAFETY: the family says that this is a whole sockaddr_ll; the C library
+    // aligns its nodes for every address type.
+    let link = unsafe { *address.cast::<libc::sockaddr_ll>() };
+    let hardware = link.sll_addr.first_chunk::<6>().copied()?;
+    (link.sll_halen == 6 && hardware != [0; 6]).then_some(hardware)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,6 +380,7 @@ mod tests {
             v6: None,
             v6_link_local: None,
             speed_mbit: None,
+            hardware: None,
         };
         let near: Ipv6Addr = "fe80::7".parse().expect("literal");
         let far: Ipv6Addr = "2001:db8::7".parse().expect("literal");

@@ -7,10 +7,14 @@ use crate::staging::Staging;
 use crate::target::Target;
 use linecast_fec::Codec;
 use linecast_net::clock;
+use linecast_protocol::bytes_from_hex;
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::limits::SESSION_OBJECT_BYTES_MAX;
+use linecast_protocol::message::Cause;
 use linecast_protocol::object::tree;
-use linecast_protocol::offer::{Descriptor, Offer, OfferError, SessionShape};
+use linecast_protocol::offer::{
+    Descriptor, Offer, OfferError, SESSION_NAMESPACE, SessionShape, session_text,
+};
 use linecast_release::lists::TrustSet;
 use linecast_release::manifest::{Manifest, ManifestError, Policy};
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
@@ -20,6 +24,8 @@ use linecast_release::sshsig::{self, MANIFEST_NAMESPACE, SshsigError};
 pub struct Acceptance {
     /// Keys that may sign manifests; `None` accepts any and trusts none.
     pub trust: Option<TrustSet>,
+    /// Keys that may sign sessions; `None` follows unsigned ones, as hints.
+    pub sender_trust: Option<TrustSet>,
     /// Hardware id of this device; `None` accepts manifests for any.
     pub hardware: Option<String>,
     /// Largest image, in bytes.
@@ -47,6 +53,9 @@ pub enum Refused {
     /// The signature does not match, or is none.
     #[error("manifest signature: {0}")]
     Signature(#[from] SshsigError),
+    /// The session is signed by nobody who may sign sessions.
+    #[error("session {0}")]
+    Sender(String),
     /// The signature is right, but its key is not trusted.
     #[error("manifest is signed by {0}, which --trust does not list")]
     Untrusted(String),
@@ -91,6 +100,8 @@ impl Acceptance {
     /// The first check that fails.
     pub fn check(&self, object: &[u8], target: &Target) -> Result<Accepted, Refused> {
         let offer = Offer::parse(object)?;
+        let descriptor = Descriptor::parse(offer.descriptor)?;
+        self.check_sender(&offer)?;
         let signer = sshsig::verify(offer.signature, MANIFEST_NAMESPACE, offer.manifest)?;
         if self
             .trust
@@ -106,13 +117,60 @@ impl Acceptance {
             hardware: self.hardware.clone(),
             size_max: self.size_max,
         })?;
-        let shape = SessionShape::new(&offer.descriptor, manifest.size_bytes, manifest.root_b3)?;
+        let shape = SessionShape::new(&descriptor, manifest.size_bytes, manifest.root_b3)?;
         Ok(Accepted {
             shape,
-            codec: codec(&offer.descriptor)?,
+            codec: codec(&descriptor)?,
             manifest,
             signer,
         })
+    }
+}
+
+impl Acceptance {
+    /// The session must be signed by a trusted sender, where there are such.
+    fn check_sender(&self, offer: &Offer<'_>) -> Result<(), Refused> {
+        let Some(trusted) = &self.sender_trust else {
+            return Ok(());
+        };
+        let refused = |why: String| Err(Refused::Sender(why));
+        if offer.sender_signature.is_empty() {
+            return refused("is not signed by its sender, and --sender-trust was given".into());
+        }
+        let text = session_text(offer.descriptor, offer.manifest);
+        match sshsig::verify(offer.sender_signature, SESSION_NAMESPACE, &text) {
+            Err(error) => refused(format!("signature: {error}")),
+            Ok(key) if trusted.contains(&key).is_none() => refused(format!(
+                "is signed by {}, which --sender-trust does not list",
+                key.fingerprint()
+            )),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// The id of the session that an object offers, if it can be read.
+pub(crate) fn session_id(object: &[u8]) -> Option<[u8; 16]> {
+    let offer = Offer::parse(object).ok()?;
+    let descriptor = Descriptor::parse(offer.descriptor).ok()?;
+    bytes_from_hex(&descriptor.session)
+}
+
+impl Refused {
+    /// What the sender is told.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Refused::Offer(OfferError::Profile { .. }) => Cause::PROFILE,
+            Refused::Offer(_) | Refused::Codec { .. } => Cause::SHAPE,
+            Refused::Signature(_) => Cause::SIGNATURE,
+            Refused::Sender(_) => Cause::SENDER,
+            Refused::Untrusted(_) => Cause::UNTRUSTED,
+            Refused::Manifest(ManifestError::WrongHardware { .. }) => Cause::HARDWARE,
+            Refused::Manifest(ManifestError::Rollback { .. }) => Cause::VERSION,
+            Refused::Manifest(_) => Cause::MANIFEST,
+            Refused::Stage(StageError::NoSpace { .. } | StageError::Quota { .. }) => Cause::ROOM,
+            Refused::Stage(_) => Cause::STORE,
+        }
     }
 }
 

@@ -14,10 +14,12 @@ use crate::target::Target;
 use crate::workers::Workers;
 use linecast_fec::{Codec, Decoder};
 use linecast_protocol::key::PublicKey;
+use linecast_protocol::object::ListLayout;
 use linecast_protocol::object::tree;
+use linecast_protocol::object::tree::LEAF_BYTES;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::receiver::{Held, Receiver, Session};
-use linecast_protocol::time::Time;
+use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::PayloadId;
 use linecast_release::manifest::Manifest;
 use std::ops::Range;
@@ -50,6 +52,29 @@ impl Kept {
     }
 }
 
+/// A source symbol that is held and came again.
+#[derive(Debug, Clone, Copy)]
+pub struct Again {
+    /// Its datagram in the batch.
+    pub datagram: usize,
+    /// Object.
+    pub toi: u16,
+    /// Which symbol.
+    pub id: PayloadId,
+}
+
+/// What one batch from the socket brought for the image.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Symbols that are new.
+    pub kept: Vec<Kept>,
+    /// Symbols that may be other than those that came first.
+    pub again: Vec<Again>,
+}
+
+/// So long may a leaf that does not match be put right by what comes next.
+pub(crate) const DOUBT: Duration = Duration::from_millis(4);
+
 /// An image being put together.
 #[derive(Debug)]
 pub struct Assembly {
@@ -74,9 +99,15 @@ pub struct Assembly {
     restoring: Vec<u32>,
     /// Leaves that lack only what is being restored.
     held_back: Vec<u64>,
-    /// Leaves that did not match, and blocks that could not be restored, until
-    /// nothing is with the workers.
-    damaged: Vec<u64>,
+    /// Leaves that did not match, since when: what puts them right may be on its
+    /// way, as the true symbol behind a forged one.
+    doubted: Vec<(u64, Time)>,
+    /// Symbols that came again and differed.
+    pub replaced: u64,
+    /// The leaf list as it is now has not been compared; or was, and was wrong.
+    list_changed: bool,
+    list_doubted: Option<Time>,
+    /// Blocks that could not be restored, until nothing is with the workers.
     unrestored: Vec<u32>,
     prediction: Prediction,
     misplaced: Vec<usize>,
@@ -117,7 +148,10 @@ impl Assembly {
             behind: false,
             restoring: Vec::new(),
             held_back: Vec::new(),
-            damaged: Vec::new(),
+            doubted: Vec::new(),
+            replaced: 0,
+            list_changed: false,
+            list_doubted: None,
             unrestored: Vec::new(),
             journal: stage.journal,
             prediction: Prediction::default(),
@@ -153,16 +187,20 @@ impl Assembly {
         &mut self,
         now: Time,
         inbox: &mut Inbox,
-        kept: &[Kept],
+        batch: &Batch,
         receiver: &mut Receiver,
     ) -> Result<(), SymbolError> {
         self.behind = inbox.is_behind();
-        self.lift(inbox, kept);
+        self.lift(inbox, batch);
         let Some(session) = receiver.session_mut() else {
             return Ok(());
         };
+        let kept = &batch.kept[..];
         for symbol in kept {
             self.place(inbox, symbol, session)?;
+        }
+        for symbol in &batch.again {
+            self.replace(inbox, symbol)?;
         }
         for symbol in kept {
             match symbol.held {
@@ -174,16 +212,21 @@ impl Assembly {
                 Held::New | Held::Duplicate => {}
             }
         }
-        if session.leaf_list_complete() {
+        if session.leaf_list_complete() && self.is_list_due(now) {
             self.check_leaf_list(now, session)?;
         }
         self.verify(now, receiver, Patience::None)
     }
 
-    fn lift(&mut self, inbox: &mut Inbox, kept: &[Kept]) {
+    fn lift(&mut self, inbox: &mut Inbox, batch: &Batch) {
         self.misplaced.clear();
         let width = u64::from(self.shape.image.symbol_bytes());
-        for symbols in kept {
+        for again in &batch.again {
+            if matches!(inbox.landed(again.datagram), Landed::Place(_)) {
+                self.misplaced.push(again.datagram);
+            }
+        }
+        for symbols in &batch.kept {
             let mut right = self.right_place(symbols);
             for i in symbols.datagrams() {
                 if let Landed::Place(offset) = inbox.landed(i)
@@ -240,6 +283,38 @@ impl Assembly {
         Ok(())
     }
 
+    /// A source symbol that is held, and not verified, came again: if it differs, what
+    /// came last is kept, and what rests on it is judged anew.
+    fn replace(&mut self, inbox: &Inbox, again: &Again) -> Result<(), SymbolError> {
+        let (toi, id) = (again.toi, again.id);
+        let Some(payload) = inbox.payload(again.datagram) else {
+            return Ok(());
+        };
+        let changed = self.symbols(toi).replace_source(id.sbn, id.esi, payload)?;
+        if !changed {
+            return Ok(());
+        }
+        self.replaced += 1;
+        if toi != IMAGE_TOI {
+            self.list_changed = true;
+            return Ok(());
+        }
+        let layout = self.shape.image;
+        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
+        let bytes = layout.symbol_range(index);
+        let leaves = bytes.start / LEAF_BYTES..bytes.end.div_ceil(LEAF_BYTES);
+        // Whoever was found wrong before this came may be right now.
+        let doubted = self
+            .doubted
+            .iter()
+            .position(|(leaf, _)| leaves.contains(leaf));
+        if let Some(at) = doubted {
+            let (leaf, _) = self.doubted.swap_remove(at);
+            self.held_back.push(leaf);
+        }
+        Ok(())
+    }
+
     /// Symbols of the image have come: others will follow them.
     fn note(&mut self, kept: &Kept) {
         let id = kept.id;
@@ -270,31 +345,52 @@ impl Assembly {
         session.handle_restored(LEAVES_TOI, sbn);
         match restored {
             // What the code refuses is fetched again, as what does not match.
-            Err(SymbolError::Fec(_)) => self.refetch_list(now, session),
+            Err(SymbolError::Fec(_)) => {
+                let all = 0..ListLayout::new(self.shape.image.size()).bytes();
+                self.refetch_list(now, &[all], session);
+            }
             other => other?,
         }
         Ok(())
     }
 
-    fn refetch_list(&mut self, now: Time, session: &mut Session) {
+    /// Whether the list has not been compared as it is now; or was found wrong, and
+    /// nothing has come to put it right.
+    fn is_list_due(&self, now: Time) -> bool {
+        self.list_changed
+            || self
+                .list_doubted
+                .is_none_or(|since| now.since(since) >= DOUBT)
+    }
+
+    fn refetch_list(&mut self, now: Time, wrong: &[Range<u64>], session: &mut Session) {
         if let (Some(list), Some(blocks)) = (&mut self.list, session.blocks(LEAVES_TOI)) {
             (0..blocks.layout().blocks()).for_each(|sbn| list.drop_parity(sbn));
         }
-        session.handle_leaf_list(now, false);
+        session.handle_leaf_list(now, wrong);
     }
 
     fn check_leaf_list(&mut self, now: Time, session: &mut Session) -> Result<(), StageError> {
         let Some(list) = &self.list else {
             return Ok(());
         };
-        let size = self.shape.image.size();
-        let bytes = list.bytes().get(0..tree::leaf_count(size) * 32)?.to_vec();
-        let matches = tree::root(size, &bytes).is_ok_and(|root| root == self.shape.root);
-        if !matches {
-            self.refetch_list(now, session);
+        let layout = ListLayout::new(self.shape.image.size());
+        let bytes = list.bytes().get(0..layout.bytes())?;
+        let wrong = layout.wrong(bytes, &self.shape.root);
+        let changed = std::mem::take(&mut self.list_changed);
+        if !wrong.is_empty() {
+            match self.list_doubted {
+                Some(since) if !changed && now.since(since) >= DOUBT => {
+                    self.list_doubted = None;
+                    self.refetch_list(now, &wrong, session);
+                }
+                _ => _ = self.list_doubted.get_or_insert(now),
+            }
             return Ok(());
         }
-        session.handle_leaf_list(now, true);
+        let hashes = layout.leaf_hashes();
+        let bytes = bytes[hashes.start as usize..hashes.end as usize].to_vec();
+        session.handle_leaf_list(now, &[]);
         self.target.keep_leaf_list(&self.shape.root, &bytes)?;
         self.leaves = Some(bytes);
         Ok(())

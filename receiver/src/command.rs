@@ -1,13 +1,15 @@
 //! The receive command, of `linecast receive` and `linecast-receiver` alike.
 
-use crate::acceptance::Acceptance;
+use crate::acceptance::{Acceptance, Refused};
 use crate::receive::{ReceiveConfig, ReceiveError, receive};
 use crate::shown::Shown;
 use crate::target::Target;
 use linecast_net::command::{Exit, Failure, NetworkArgs, ProgressMode, print_line, units};
+use linecast_protocol::offer::SESSION_NAMESPACE;
 use linecast_protocol::text::Printable;
 use linecast_release::lists::TrustSet;
 use linecast_release::manifest::SIZE_MAX;
+use linecast_release::sshsig::MANIFEST_NAMESPACE;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -32,6 +34,10 @@ pub struct Args {
     /// [default: accept any, trust none]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Follow sessions signed by these keys only (as --trust, namespace
+    /// linecast-session@v1) [default: follow any, believe none]
+    #[arg(long, value_name = "FILE")]
+    sender_trust: Option<PathBuf>,
     /// Hardware id of this device [default: not checked]
     #[arg(long, value_name = "ID")]
     hardware: Option<String>,
@@ -66,6 +72,12 @@ pub struct Args {
     progress: ProgressMode,
 }
 
+/// Reads a file of keys that may sign in a namespace.
+fn trust_set(path: &Path, namespace: &str) -> Result<TrustSet, Failure> {
+    TrustSet::parse_for(&read_text(path)?, namespace)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
 fn read_text(path: &Path) -> Result<String, Failure> {
     let failed = |error| Failure::usage(format!("trust {}: {error}", path.display()));
     let mut text = String::new();
@@ -81,14 +93,12 @@ fn read_text(path: &Path) -> Result<String, Failure> {
 /// # Errors
 /// Wrong arguments, or the image could not be received.
 pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
-    let trust = match &args.trust {
-        Some(path) => {
-            let set = TrustSet::parse(&read_text(path)?)
-                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            Some(set)
-        }
-        None => None,
+    let read = |path: &Option<PathBuf>, namespace| {
+        let path = path.as_ref();
+        path.map(|path| trust_set(path, namespace)).transpose()
     };
+    let trust = read(&args.trust, MANIFEST_NAMESPACE)?;
+    let sender_trust = read(&args.sender_trust, SESSION_NAMESPACE)?;
     let target = Target::open(&args.dir).map_err(Failure::usage)?;
     let (group, interface) = args.network.resolve()?;
     let config = ReceiveConfig {
@@ -97,6 +107,7 @@ pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
         source: args.source,
         acceptance: Acceptance {
             trust,
+            sender_trust,
             hardware: args.hardware.clone(),
             size_max: args.size_max.unwrap_or(SIZE_MAX),
         },
@@ -129,7 +140,8 @@ pub fn run(args: Args, interrupted: &AtomicBool) -> Result<Exit, Failure> {
 fn failure(error: ReceiveError) -> Failure {
     let exit = match error {
         ReceiveError::Net(error) => return error.into(),
-        ReceiveError::Refused(_) | ReceiveError::ImageChanged => Exit::Verification,
+        ReceiveError::Refused(Refused::Stage(_)) => Exit::Usage,
+        ReceiveError::Refused(_) | ReceiveError::ImageChanged(_) => Exit::Verification,
         ReceiveError::NoSession { .. } | ReceiveError::SenderGone(..) => Exit::NoneSucceeded,
         ReceiveError::Interrupted(_) => Exit::Interrupted,
         ReceiveError::Stage(_) | ReceiveError::Symbol(_) | ReceiveError::Receive { .. } => {

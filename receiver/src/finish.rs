@@ -61,6 +61,15 @@ impl Staging {
     }
 }
 
+/// Whether the file is there and has exactly this image; what cannot be read has not.
+pub(crate) fn holds(path: &Path, root: &[u8; 32], size: u64) -> bool {
+    let mut hasher = blake3::Hasher::new();
+    let file = open_no_follow(path, OpenOptions::new().read(true));
+    let read = file.and_then(|file| hash_all(file, size, &mut hasher));
+    let same = || hasher.finalize() == blake3::Hash::from_bytes(*root);
+    read.is_ok_and(|bytes| bytes == size) && same()
+}
+
 /// Cuts the file to the image's size and waits until the disk has it. A
 /// failure is final: the kernel reports a lost page once.
 fn sync(file: &File, path: &Path, size: u64) -> Result<u64, StageError> {

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
+use linecast_protocol::hash_from_hex;
 use serde::{Deserialize, Serialize};
 
 use crate::stage_error::{StageError, failed, hex};
@@ -23,6 +24,16 @@ struct Record {
 impl Target {
     /// The version counter of `name`, if an image of that name was installed.
     pub fn installed_version(&self, name: &str) -> Result<Option<u64>, StageError> {
+        Ok(self.installed(name)?.map(|record| record.version))
+    }
+
+    /// The root of the image of that name that was installed last.
+    pub fn installed_root(&self, name: &str) -> Result<Option<[u8; 32]>, StageError> {
+        let record = self.installed(name)?;
+        Ok(record.and_then(|record| hash_from_hex(&record.root_b3)))
+    }
+
+    fn installed(&self, name: &str) -> Result<Option<Record>, StageError> {
         let path = self.record_path(name);
         let bad = |reason| StageError::State {
             path: path.clone(),
@@ -42,7 +53,7 @@ impl Target {
         if record.name != name {
             return Err(bad("the record of another image name"));
         }
-        Ok(Some(record.version))
+        Ok(Some(record))
     }
 
     /// Notes durably that `version` of `name` is installed. The same version

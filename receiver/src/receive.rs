@@ -8,6 +8,7 @@ use crate::stage_error::StageError;
 use crate::symbols::SymbolError;
 use crate::target::Target;
 use linecast_net::{Interface, NetError};
+use linecast_protocol::message::Cause;
 use linecast_protocol::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
@@ -71,12 +72,24 @@ pub enum ReceiveError {
     /// The sender went away; what is verified stays staged.
     #[error("the sender {0}; {1} verified bytes are kept for a resume")]
     SenderGone(&'static str, u64),
-    /// The image changed at the sender; nothing of it is kept.
-    #[error("the image changed while it was sent; nothing of it was kept")]
-    ImageChanged,
+    /// The image changed at the sender; what is verified is that of the manifest.
+    #[error("the image changed while it was sent; {0} verified bytes are kept for a resume")]
+    ImageChanged(u64),
     /// Ctrl-C; what is verified stays staged.
     #[error("interrupted; {0} verified bytes are kept for a resume")]
     Interrupted(u64),
+}
+
+impl ReceiveError {
+    /// What the sender is told.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            ReceiveError::Interrupted(_) => Cause::STOPPED,
+            ReceiveError::Stage(_) => Cause::STORE,
+            ReceiveError::Refused(refused) => refused.cause(),
+            _ => Cause::FAILED,
+        }
+    }
 }
 
 /// What a caller may show while it lasts.
@@ -116,6 +129,9 @@ pub fn receive(
     };
     let result = Reception::open(config, target, &mut report).and_then(|mut reception| {
         let result = reception.run(interrupted, observe);
+        if let Err(error) = &result {
+            reception.quit(error);
+        }
         reception.report(&mut report);
         result
     });

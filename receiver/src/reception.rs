@@ -3,9 +3,9 @@
 
 mod batch;
 
-use crate::acceptance::{Refused, Stage};
-use crate::assembly::{Assembly, Kept};
-use crate::finish::{FinishOptions, Finished};
+use crate::acceptance::{self, Accepted, Refused, Stage};
+use crate::assembly::{Assembly, Batch};
+use crate::finish::{self, FinishOptions, Finished};
 use crate::inbox::{Inbox, PacketShape};
 use crate::offers::OfferBytes;
 use crate::receive::{Progress, ReceiveConfig, ReceiveError};
@@ -16,7 +16,9 @@ use linecast_net::{JoinConfig, PeakSampler, clock, feedback_socket, join, usage}
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::message::{EndReason, Figures};
+use linecast_protocol::object::tree;
 use linecast_protocol::receiver::{Event, OfferKey, Receiver, SessionConfig};
+use linecast_protocol::text::Printable;
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::DATA_HEADER_BYTES;
 use linecast_release::openssh;
@@ -33,6 +35,9 @@ const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
 const PACKET_TRUESIZE: usize = 2_304;
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 const FINISHING_WAIT: Duration = Duration::from_millis(2);
+/// Between the last words of a receiver, and longer than the machine takes to repeat
+/// a refusal.
+const LAST_WORDS_APART: Duration = Duration::from_millis(45);
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 /// Symbols of a session that is not known yet.
 const USUAL_SYMBOL_BYTES: usize = 1_408;
@@ -52,7 +57,7 @@ pub(crate) struct Reception<'a> {
     image: Option<ImageReport>,
     refused: BTreeMap<&'static str, u64>,
     last_refusal: Option<Refused>,
-    kept: Vec<Kept>,
+    batch: Batch,
     memory: PeakSampler,
     buffer_bytes: usize,
     moved: u64,
@@ -83,9 +88,14 @@ impl<'a> Reception<'a> {
         })?;
         let group = config.group.ip();
         let feedback = feedback_socket(&config.interface, group, RECEIVE_BUFFER_BYTES)?;
+        let hardware = config.interface.hardware.unwrap_or_default();
+        let installation = target.installation(&hardware)?;
+        let life = Target::random_life()?;
         let [a, b, c, d, ..] = *key.public().as_bytes();
         let session = SessionConfig {
             key,
+            installation,
+            life,
             node: u32::from_be_bytes([a, b, c, d]) | 1,
             name: config.name.clone(),
             buffer_packets: (joined.receive_buffer_bytes / PACKET_TRUESIZE) as u32,
@@ -103,7 +113,7 @@ impl<'a> Reception<'a> {
             image: None,
             refused: BTreeMap::new(),
             last_refusal: None,
-            kept: Vec::new(),
+            batch: Batch::default(),
             memory: PeakSampler::new(),
             buffer_bytes: joined.receive_buffer_bytes,
             moved: 0,
@@ -164,6 +174,8 @@ impl<'a> Reception<'a> {
             .poll_timeout()
             .map_or(longest, |at| at.since(now()));
         let busy = self.assembly.as_ref().is_some_and(Assembly::is_busy);
+        let doubts = self.assembly.as_ref().and_then(Assembly::doubts_until);
+        let due = doubts.map_or(due, |at| due.min(at.since(now())));
         let (staging, places) = match (&mut self.assembly, self.receiver.session()) {
             (Some(assembly), Some(session)) => assembly.places(&self.inbox, session),
             _ => (None, &[][..]),
@@ -181,7 +193,9 @@ impl<'a> Reception<'a> {
         })?;
         match &mut self.assembly {
             _ if count > 0 => self.handle_batch()?,
-            Some(assembly) if busy => assembly.finish_work(now(), &mut self.receiver)?,
+            Some(assembly) if busy || doubts.is_some() => {
+                assembly.finish_work(now(), &mut self.receiver)?;
+            }
             _ => {}
         }
         let damaged_leaf = self.assembly.as_ref().and_then(|a| a.damaged_leaf);
@@ -189,18 +203,31 @@ impl<'a> Reception<'a> {
         Ok(())
     }
 
-    /// Checks an offer and, if it passes, reserves its space and follows it.
+    /// Checks an offer and, if it passes, reserves its space and follows it. What is
+    /// refused, or does not fit, is told to its sender; others may come.
     fn consider(&mut self, key: OfferKey, object: &[u8]) -> Result<(), ReceiveError> {
         let accepted = match self.config.acceptance.check(object, &self.target) {
             Ok(accepted) => accepted,
-            Err(refused) => {
-                self.receiver.refuse(key);
-                self.last_refusal = Some(refused);
-                return Ok(());
-            }
+            Err(refused) => return self.refuse(key, object, refused),
+        };
+        let had = self.has_installed(&accepted)?;
+        let shape = accepted.shape;
+        if self
+            .assembly
+            .as_ref()
+            .is_some_and(|old| old.root() == shape.root)
+        {
+            // It holds what is to be reserved.
+            self.abandon();
+        }
+        let stage = match had.is_some() {
+            true => None,
+            false => match Stage::open(&self.target, &shape) {
+                Ok(stage) => Some(stage),
+                Err(error) => return self.refuse(key, object, Refused::Stage(error)),
+            },
         };
         self.abandon();
-        let stage = Stage::open(&self.target, &accepted.shape)?;
         let manifest = &accepted.manifest;
         self.image = Some(ImageReport {
             name: manifest.name.clone(),
@@ -209,15 +236,52 @@ impl<'a> Reception<'a> {
             version: manifest.version,
             signed_by: accepted.signer.fingerprint(),
         });
-        let shape = accepted.shape;
+        self.fit_inbox(shape.image.symbol_bytes().into(), key.from)?;
+        let Some(stage) = stage else {
+            let all = 0..tree::leaf_count(shape.image.size());
+            self.receiver.follow(now(), key, shape, true, all);
+            self.finished = had;
+            self.finished_at = Some(now());
+            let figures = self.figures();
+            self.receiver.finish_had(now(), figures);
+            return Ok(());
+        };
         let (known, verified) = (stage.leaf_list.is_some(), stage.verified.clone());
         let assembly = Assembly::new(accepted, stage, self.target.clone(), self.config.workers);
         self.resumed_bytes = assembly.resumed_bytes;
         self.assembly = Some(assembly);
-        self.fit_inbox(shape.image.symbol_bytes().into(), key.from)?;
         self.receiver
             .follow(now(), key, shape, known, verified.into_iter());
         Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        key: OfferKey,
+        object: &[u8],
+        refused: Refused,
+    ) -> Result<(), ReceiveError> {
+        let session = acceptance::session_id(object);
+        let detail = Printable(&refused.to_string()).to_string();
+        self.receiver
+            .refuse(now(), key, session, refused.cause(), &detail);
+        self.last_refusal = Some(refused);
+        Ok(())
+    }
+
+    /// The image that is offered, if it is in place already: the same bytes under the
+    /// same name. Nothing is written then.
+    fn has_installed(&self, accepted: &Accepted) -> Result<Option<Finished>, ReceiveError> {
+        let (root, size) = (accepted.shape.root, accepted.shape.image.size());
+        let name = self.config.file_name.as_deref();
+        let path = self.target.final_path(&root, name)?;
+        let same = self.target.installed_root(&accepted.manifest.name)? == Some(root);
+        let has = same && finish::holds(&path, &root, size);
+        Ok(has.then_some(Finished {
+            path,
+            sync_ms: 0,
+            read_back_ms: None,
+        }))
     }
 
     /// Packets of another size need other places. The sender that is followed may
@@ -251,12 +315,10 @@ impl<'a> Reception<'a> {
             Event::Verified => self.start_finishing(),
             // Verified is verified: however the session ends, the image stays.
             Event::Ended(_) | Event::Over { .. } if self.is_verified() => {}
+            // What is verified matches the signed root, whatever became of the
+            // sender's file: it stays.
             Event::Ended(EndReason::ImageChanged) => {
-                let root = self.assembly.take().map(|assembly| assembly.root());
-                if let Some(root) = root {
-                    self.target.discard(&root)?;
-                }
-                return Err(ReceiveError::ImageChanged);
+                return Err(ReceiveError::ImageChanged(self.verified_bytes()));
             }
             // Its sender may come back, or another: what is verified stays.
             Event::Ended(EndReason::Interrupted) => {
@@ -325,11 +387,18 @@ impl<'a> Reception<'a> {
         }
     }
 
-    /// Tells the sender of a failure before this process ends.
+    /// Tells the sender why this process ends without the image.
+    pub(crate) fn quit(&mut self, error: &ReceiveError) {
+        let detail = Printable(&error.to_string()).to_string();
+        self.receiver.quit(now(), error.cause(), &detail);
+        self.say_last_words();
+    }
+
+    /// What is to be said before this process ends: it may be lost once.
     fn say_last_words(&mut self) {
         let mut message = Vec::new();
         for _ in 0..3 {
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(LAST_WORDS_APART);
             while let Some(to) = self.receiver.poll_transmit(now(), &mut message) {
                 let _ = self.feedback.send_to(&message, to);
             }

@@ -231,6 +231,28 @@ impl Symbols {
         )
     }
 
+    /// Writes source `esi` of block `sbn`, which is held, anew if it differs; whether
+    /// it did. What is lent to be hashed stays as it is.
+    ///
+    /// # Errors
+    /// The object has no such place.
+    pub(crate) fn replace_source(
+        &mut self,
+        sbn: u32,
+        esi: u16,
+        symbol: &[u8],
+    ) -> Result<bool, StageError> {
+        let offset = self.offset(sbn, esi);
+        let range = offset..offset + symbol.len() as u64;
+        if self.bytes.get(range)? == symbol {
+            return Ok(false);
+        }
+        match self.bytes.write(offset, symbol) {
+            Err(StageError::Lent { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     fn write_unverified(
         &mut self,
         offset: u64,

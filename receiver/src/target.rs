@@ -6,6 +6,7 @@
 //!   .linecast/
 //!     lock                      held (flock) as long as a receiver runs
 //!     key                       ed25519 seed of this receiver, 32 bytes, 0600
+//!     installation              random id of this directory, 32 bytes, 0600
 //!     <root>.staging            the image while it arrives
 //!     <root>.journal            which leaves of it have been verified
 //!     <root>.leaves             the hashes of its leaves
@@ -115,7 +116,34 @@ impl Target {
 
     /// The seed of this receiver's ed25519 key, made on first use.
     pub fn device_key(&self) -> Result<[u8; 32], StageError> {
-        let path = self.inner.state.join("key");
+        self.secret("key")
+    }
+
+    /// The id of this installation: random, made on first use beside the key, and
+    /// tied to the machine, which `hardware` tells apart: a copy of this directory
+    /// on another machine has another id, though it has the same key.
+    ///
+    /// # Errors
+    /// The file cannot be read or made.
+    pub fn installation(&self, hardware: &[u8]) -> Result<[u8; 8], StageError> {
+        let seed = self.secret("installation")?;
+        let mut hasher = blake3::Hasher::new_keyed(&seed);
+        let id = hasher.update(hardware).finalize();
+        Ok(std::array::from_fn(|at| id.as_bytes()[at]))
+    }
+
+    /// A number for this process, that no other has.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn random_life() -> Result<[u8; 8], StageError> {
+        let seed = random_seed()?;
+        Ok(std::array::from_fn(|at| seed[at]))
+    }
+
+    /// 32 random bytes of a private file, made on first use.
+    fn secret(&self, name: &str) -> Result<[u8; 32], StageError> {
+        let path = self.inner.state.join(name);
         match open_private(&path, OpenOptions::new().read(true)) {
             Ok(file) => read_key(&path, file),
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
@@ -231,11 +259,11 @@ fn read_key(path: &Path, mut file: File) -> Result<[u8; 32], StageError> {
     let metadata = file.metadata().map_err(failed("look at", path))?;
     if metadata.mode() & 0o077 != 0 {
         return Err(bad(
-            "the key can be read by others than its owner (chmod 600 it)",
+            "it can be read by others than its owner (chmod 600 it)",
         ));
     }
     if metadata.len() != 32 {
-        return Err(bad("not a key: it has to be 32 bytes long"));
+        return Err(bad("not a key or id: it has to be 32 bytes long"));
     }
     let mut seed = [0; 32];
     file.read_exact(&mut seed).map_err(failed("read", path))?;

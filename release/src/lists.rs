@@ -85,7 +85,7 @@ pub enum ListError {
     Empty,
 }
 
-/// The keys whose signature of a manifest is believed.
+/// The keys whose signatures of one kind are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustSet {
     names: BTreeMap<PublicKey, String>,
@@ -94,15 +94,24 @@ pub struct TrustSet {
 impl TrustSet {
     /// Reads `.pub` lines (`ssh-ed25519 AAAA… comment`) and OpenSSH
     /// `allowed_signers` lines (`principals [options] ssh-ed25519 AAAA…`), in
-    /// any mixture, with blank lines and `#` comments.
+    /// any mixture, with blank lines and `#` comments: who may sign manifests.
     ///
-    /// An entry whose `namespaces` option does not admit
-    /// [`MANIFEST_NAMESPACE`] is passed over; other options, which restrict a
-    /// key in ways not honoured here, are errors.
+    /// # Errors
+    /// As [`TrustSet::parse_for`].
     pub fn parse(text: &str) -> Result<TrustSet, ListError> {
+        TrustSet::parse_for(text, MANIFEST_NAMESPACE)
+    }
+
+    /// The same: who may sign in a namespace.
+    ///
+    /// # Errors
+    /// A line is none of a trust file, or has an option that restricts its key in a
+    /// way not honoured here. An entry whose `namespaces` option does not admit
+    /// this one is passed over.
+    pub fn parse_for(text: &str, namespace: &str) -> Result<TrustSet, ListError> {
         let mut names = BTreeMap::new();
         for (line, content) in numbered(text) {
-            let Some((key, name)) = trust_line(line, content)? else {
+            let Some((key, name)) = trust_line(line, content, namespace)? else {
                 continue;
             };
             names.entry(key).or_insert(name);
@@ -210,7 +219,11 @@ fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// One line of a trust file; `None` if its key signs other things only.
-fn trust_line(line: usize, content: &str) -> Result<Option<(PublicKey, String)>, ListError> {
+fn trust_line(
+    line: usize,
+    content: &str,
+    namespace: &str,
+) -> Result<Option<(PublicKey, String)>, ListError> {
     let parse = |text| read_public(text).map_err(|error| ListError::Key { line, error });
     let (first, rest) = quoted_word(line, content)?;
     if is_key_type(first) {
@@ -233,7 +246,7 @@ fn trust_line(line: usize, content: &str) -> Result<Option<(PublicKey, String)>,
     if after.is_empty() {
         return Err(ListError::NoKey { line });
     }
-    let admitted = options_admit_manifests(line, second)?;
+    let admitted = options_admit(line, second, namespace)?;
     let (key, _) = parse(after)?;
     Ok(admitted.then_some((key, name)))
 }
@@ -246,8 +259,8 @@ fn is_key_type(word: &str) -> bool {
         && !word.contains('@')
 }
 
-/// Whether the options of an allowed_signers line let the key sign manifests.
-fn options_admit_manifests(line: usize, options: &str) -> Result<bool, ListError> {
+/// Whether the options of an allowed_signers line let the key sign in a namespace.
+fn options_admit(line: usize, options: &str, namespace: &str) -> Result<bool, ListError> {
     let mut seen = BTreeSet::new();
     let mut admitted = true;
     let mut rest = options;
@@ -269,7 +282,7 @@ fn options_admit_manifests(line: usize, options: &str) -> Result<bool, ListError
         }
         admitted = patterns
             .split(',')
-            .any(|pattern| matches(pattern.trim().as_bytes(), MANIFEST_NAMESPACE.as_bytes()));
+            .any(|pattern| matches(pattern.trim().as_bytes(), namespace.as_bytes()));
     }
     Ok(admitted)
 }

@@ -6,7 +6,7 @@
 //! held back. Only damage takes symbols away again, and it is told to the
 //! session when nothing is with the workers any more.
 
-use super::Assembly;
+use super::{Assembly, DOUBT};
 use crate::mapping::Loan;
 use crate::stage_error::StageError;
 use crate::symbols::SymbolError;
@@ -31,12 +31,19 @@ impl Assembly {
         self.workers.is_busy()
     }
 
-    /// The socket is empty: does and waits for all that is with the workers.
+    /// The socket is empty: does and waits for all that is with the workers, and
+    /// looks again at what was found wrong.
     ///
     /// # Errors
     /// As [`Assembly::settle`].
     pub fn finish_work(&mut self, now: Time, receiver: &mut Receiver) -> Result<(), SymbolError> {
         self.behind = false;
+        if let Some(session) = receiver.session_mut()
+            && session.leaf_list_complete()
+            && self.is_list_due(now)
+        {
+            self.check_leaf_list(now, session)?;
+        }
         self.verify(now, receiver, Patience::All)
     }
 
@@ -72,13 +79,13 @@ impl Assembly {
                 Some(leaf) => self.give_leaf(leaf)?,
                 None => false,
             };
-            let waits = patience == Patience::All || self.has_damage();
+            let waits = patience == Patience::All || self.has_damage(now);
             let outcome = match waits && !given {
                 true => self.workers.wait(),
                 false => self.workers.poll(),
             };
             match outcome {
-                Some(outcome) => self.take(outcome, receiver)?,
+                Some(outcome) => self.take(now, outcome, receiver)?,
                 None if given => {}
                 None => break,
             }
@@ -117,14 +124,19 @@ impl Assembly {
         Ok(true)
     }
 
-    fn take(&mut self, outcome: Outcome, receiver: &mut Receiver) -> Result<(), SymbolError> {
+    fn take(
+        &mut self,
+        now: Time,
+        outcome: Outcome,
+        receiver: &mut Receiver,
+    ) -> Result<(), SymbolError> {
         match outcome {
             Outcome::Hashed(leaf, hash, loan) => {
                 self.take_back(loan);
                 let list = self.leaves.as_deref().unwrap_or_default();
                 let wanted = list.get(leaf as usize * 32..).and_then(<[u8]>::first_chunk);
                 if hash.is_none() || hash.as_ref() != wanted {
-                    self.damaged.push(leaf);
+                    self.doubted.push((leaf, now));
                 } else {
                     self.journal.mark(leaf)?;
                     if let Some(session) = receiver.session_mut() {
@@ -151,14 +163,29 @@ impl Assembly {
         }
     }
 
-    fn has_damage(&self) -> bool {
-        !self.damaged.is_empty() || !self.unrestored.is_empty()
+    /// Whether there is damage to be told: what was found wrong, and nothing has put
+    /// right for a while.
+    fn has_damage(&self, now: Time) -> bool {
+        let told = |(_, since): &(u64, Time)| now.since(*since) >= DOUBT;
+        !self.unrestored.is_empty() || self.doubted.iter().any(told)
+    }
+
+    /// When something that was found wrong is to be looked at again.
+    pub fn doubts_until(&self) -> Option<Time> {
+        let since = self.doubted.iter().map(|(_, since)| *since);
+        since
+            .chain(self.list_doubted)
+            .min()
+            .map(|since| since + DOUBT)
     }
 
     /// Nothing is with the workers: the symbols of damaged leaves are fetched
     /// again. Parity of their blocks may be what is wrong; of which blocks, the
     /// session says, which counts what is kept here.
     fn tell_damage(&mut self, now: Time, receiver: &mut Receiver) {
+        if !self.has_damage(now) || self.workers.is_busy() {
+            return;
+        }
         let Some(session) = receiver.session_mut() else {
             return;
         };
@@ -166,7 +193,8 @@ impl Assembly {
             session.handle_unrestored(now, sbn);
             self.image.drop_parity(sbn);
         }
-        for leaf in self.damaged.drain(..) {
+        let told = |(_, since): &mut (u64, Time)| now.since(*since) >= DOUBT;
+        for (leaf, _) in self.doubted.extract_if(.., told) {
             self.damaged_leaf = Some(leaf);
             for sbn in session.handle_damaged(now, leaf) {
                 self.image.drop_parity(sbn);

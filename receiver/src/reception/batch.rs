@@ -3,7 +3,7 @@
 
 use super::Reception;
 use crate::acceptance::Refused;
-use crate::assembly::{Assembly, Kept};
+use crate::assembly::{Again, Assembly, Kept};
 use crate::inbox::Inbox;
 use crate::receive::ReceiveError;
 use linecast_protocol::offer::IMAGE_TOI;
@@ -28,7 +28,8 @@ impl Reception<'_> {
     pub(super) fn handle_batch(&mut self) -> Result<(), ReceiveError> {
         let at = super::now();
         let mut rest = Rest::default();
-        self.kept.clear();
+        self.batch.kept.clear();
+        self.batch.again.clear();
         let (mut next, all) = (0, self.inbox.datagrams().len());
         while next < all {
             let count = train(&self.inbox, next);
@@ -59,7 +60,7 @@ impl Reception<'_> {
         }
         let held = self.receiver.handle_train(at, head.from, &header, count);
         if let Some(held) = held {
-            self.kept.push(Kept {
+            self.batch.kept.push(Kept {
                 first,
                 count,
                 toi: IMAGE_TOI,
@@ -92,7 +93,7 @@ impl Reception<'_> {
             Verdict::Refused(Rejection::NoFti)
         };
         match verdict {
-            Verdict::Keep { toi, id, held } => self.kept.push(Kept {
+            Verdict::Keep { toi, id, held } => self.batch.kept.push(Kept {
                 first: i,
                 count: 1,
                 toi,
@@ -100,6 +101,11 @@ impl Reception<'_> {
                 held,
             }),
             Verdict::Duplicate => {}
+            Verdict::Again { toi, id } => self.batch.again.push(Again {
+                datagram: i,
+                toi,
+                id,
+            }),
             Verdict::Refused(why) => {
                 *self.refused.entry(why.name()).or_default() += 1;
                 if let Rejection::TooLong(bytes) = why {
@@ -120,9 +126,9 @@ impl Reception<'_> {
         let Some(assembly) = &mut self.assembly else {
             return Ok(());
         };
-        if !self.kept.is_empty() {
+        if !self.batch.kept.is_empty() || !self.batch.again.is_empty() {
             self.first_symbol.get_or_insert(at);
-            assembly.settle(at, &mut self.inbox, &self.kept, &mut self.receiver)?;
+            assembly.settle(at, &mut self.inbox, &self.batch, &mut self.receiver)?;
             self.moved += std::mem::take(&mut assembly.moved);
         }
         if let Some(session) = self.receiver.session_mut() {

@@ -64,6 +64,14 @@ pub enum Verdict {
     Refused(Rejection),
     /// Nothing: it is held already.
     Duplicate,
+    /// It is held already, but nobody knows yet whether what came first was right:
+    /// what comes last is to be kept.
+    Again {
+        /// Object.
+        toi: u16,
+        /// Which source symbol.
+        id: PayloadId,
+    },
     /// Keep it as part of an offer.
     Offer {
         /// Which offer.

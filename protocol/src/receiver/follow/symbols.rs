@@ -48,7 +48,10 @@ impl Session {
         self.note_progress(now, held);
         if held == Held::Duplicate {
             self.counters.duplicates += 1;
-            return Verdict::Duplicate;
+            return match source && self.is_doubtful(toi, id.sbn, id.esi) {
+                true => Verdict::Again { toi, id },
+                false => Verdict::Duplicate,
+            };
         }
         if held != Held::New {
             self.requests.satisfied(toi, id.sbn);
@@ -128,6 +131,26 @@ impl Session {
             self.requests.repair_seen(now, toi, sbn);
         } else if moved {
             self.pass(now, at, stride, toi, sbn);
+        }
+    }
+
+    /// Whether a source symbol that is held may still turn out to be wrong, and may
+    /// be written again. Of two that differ one is forged; whoever forges ahead of
+    /// the sender is put right by the sender.
+    fn is_doubtful(&self, toi: u16, sbn: u32, esi: u16) -> bool {
+        let Some(blocks) = self.objects.blocks(toi) else {
+            return false;
+        };
+        let index = blocks.layout().first_symbol(sbn) + u64::from(esi);
+        if blocks.phase(sbn) == BlockPhase::Restoring || !blocks.holds(index) {
+            return false;
+        }
+        match (toi, &self.leaves) {
+            (IMAGE_TOI, Some(leaves)) => {
+                let mut touched = leaves.touched_by(index);
+                touched.all(|leaf| !leaves.is_verified(leaf))
+            }
+            _ => !self.leaf_list_known,
         }
     }
 
