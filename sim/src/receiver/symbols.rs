@@ -3,9 +3,8 @@
 use super::{ReceiverNode, Surroundings};
 use crate::check::{Checker, Rule};
 use crate::image::Image;
-use crate::packet::{Packet, Payload};
+use crate::packet::{Body, Packet, Payload};
 use crate::scenario::Content;
-use crate::sender::sender_address;
 use crate::store::Store;
 use linecast_protocol::geometry::ObjectLayout;
 use linecast_protocol::message::Figures;
@@ -65,6 +64,35 @@ impl ReceiverNode {
         }
     }
 
+    /// Keeps the symbols of a train that completed `held`.
+    pub(super) fn keep_train(&mut self, packets: &[&Packet], held: Held, ordinal: u32) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        let layout = session.shape().image;
+        let mut block = 0;
+        for packet in packets {
+            if let Body::Data {
+                header, payload, ..
+            } = &packet.body
+            {
+                block = header.id.sbn;
+                let index = layout.first_symbol(block) + u64::from(header.id.esi);
+                store.keep_source(IMAGE_TOI, index, payload, session.leaves());
+            }
+        }
+        if held == Held::New {
+            return;
+        }
+        self.whole_after[block as usize] = ordinal;
+        if held == Held::Restorable
+            && let Some(blocks) = session.blocks(IMAGE_TOI)
+        {
+            store.restore(IMAGE_TOI, block, blocks, session.leaves());
+            session.handle_restored(IMAGE_TOI, block);
+        }
+    }
+
     /// The session object of an offer is whole: follow it, or refuse it.
     pub(super) fn consider(
         &mut self,
@@ -76,7 +104,7 @@ impl ReceiverNode {
     ) {
         let shape = match around.scenario.content {
             Content::Identities => {
-                let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
+                let genuine = matches!(payload, Payload::Good);
                 around
                     .shapes
                     .get(&key.sender.1)
