@@ -5,7 +5,7 @@ use super::SenderNode;
 use crate::check::{Checker, Rule};
 use crate::keys::{absent_key, device_key};
 use crate::receiver::ReceiverNode;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Slow};
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::send::{Ending, Member, MemberState, Order, Phase, Sender};
 use linecast_protocol::time::Duration;
@@ -46,7 +46,7 @@ impl SenderNode {
             .unreachable
             .contains(&crate::receiver::receiver_address(receiver));
         match member.state {
-            MemberState::Slow { .. } => true,
+            MemberState::Slow { .. } => self.push.on_slow == Slow::Drop,
             MemberState::Failed(_) => unreachable,
             _ => false,
         }
