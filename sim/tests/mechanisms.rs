@@ -40,6 +40,7 @@ fn held_up(on_slow: Slow, takes_unicast: bool) -> Scenario {
     let mut scenario = small(4);
     scenario.size_bytes = 8 << 20;
     scenario.push.on_slow = on_slow;
+    scenario.pardons = vec!["N3".into()];
     scenario.push.rate = Rate::Auto {
         floor_bps: 20_000_000,
         start_bps: 50_000_000,

@@ -12,9 +12,20 @@ use linecast_protocol::time::Duration;
 type Gate = (&'static str, fn(&Scenario, &Fault) -> bool);
 
 /// Whoever mends a finding takes its line out.
-pub(crate) const NOT_YET: &[Gate] = &[
+pub(super) const NOT_YET: &[Gate] = &[
+    // A NACK of any size is taken.
+    ("A1", |_, fault| {
+        is_attack(fault, |attack| match attack {
+            Attack::Nack { bytes, .. } => *bytes > MESSAGE_BYTES_MAX,
+            _ => false,
+        })
+    }),
     // One forged packet silences a device, or gives it a wrong node id.
     ("A2", |_, fault| is_attack(fault, distorts)),
+    // What others ask for suppresses without bound.
+    ("A3", |_, fault| {
+        lasts(fault) && is_attack(fault, |attack| matches!(attack, Attack::Overheard { .. }))
+    }),
     // A gap of 32,768 packets and more is not counted.
     ("A4", |scenario, fault| {
         matches!(fault, Fault::Outage(_)) && scenario.is_long()
@@ -29,6 +40,13 @@ pub(crate) const NOT_YET: &[Gate] = &[
     }),
     // A failure is final.
     ("A6", |_, fault| matches!(fault, Fault::Restart { .. })),
+    // Every key becomes a member.
+    ("A8", |_, fault| {
+        is_attack(
+            fault,
+            |attack| matches!(attack, Attack::Register { keys, .. } if *keys > 256),
+        )
+    }),
     // Impossible counts overflow.
     ("A9", |_, fault| {
         is_attack(
@@ -56,13 +74,34 @@ pub(crate) const NOT_YET: &[Gate] = &[
         let flushed = is_attack(fault, |attack| *attack == Attack::Flush);
         flushed || matches!(fault, Fault::LoseCompletions { .. })
     }),
+    // A registration lists as much as it likes.
+    ("S7", |_, fault| {
+        is_attack(
+            fault,
+            |attack| matches!(attack, Attack::Register { ranges, .. } if *ranges > 40),
+        )
+    }),
+    // What the sender is said to send suppresses without bound.
+    ("S12", |_, fault| {
+        lasts(fault) && is_attack(fault, |attack| *attack == Attack::Advertise)
+    }),
     // Forged symbols cost more than they should, and spoil the counts.
     ("S13", |_, fault| {
         is_attack(fault, |attack| matches!(attack, Attack::Symbols { .. }))
     }),
+    // A slow port beside quick ones costs a multiple of the image.
+    ("N3", |_, _| false),
     // A deadline that is past is named again while the end is said.
     ("deadline", |_, _| false),
 ];
+
+const MESSAGE_BYTES_MAX: u16 = linecast_protocol::limits::MESSAGE_BYTES_MAX as u16;
+
+/// Whether an attack lasts longer than anybody may be kept from the image.
+fn lasts(fault: &Fault) -> bool {
+    let length = fault.assault().map(|assault| assault.length);
+    length.is_some_and(|length| length > Duration::from_secs(5))
+}
 
 fn distorts(attack: &Attack) -> bool {
     match attack {
@@ -107,13 +146,13 @@ fn attack(random: &mut Random) -> Attack {
         random,
         &[Ask::Object, Ask::Blocks, Ask::Symbol, Ask::Parity],
     );
-    let bytes = pick(random, &[48, 200, 1_192]);
+    let bytes = pick(random, &[48, 200, 1_192, 9_000]);
     match below(random, 14) {
         0 => Attack::Replay { guise },
         1 => Attack::Register {
-            keys: pick(random, &[1, 3, 40]),
+            keys: pick(random, &[1, 3, 40, 400]),
             nodes: pick(random, &[1, 4]),
-            ranges: pick(random, &[0, 1, 40]),
+            ranges: pick(random, &[0, 1, 40, 1_000]),
         },
         2 => Attack::Complete {
             keys: pick(random, &[1, 3]),

@@ -47,6 +47,11 @@ impl Rate {
         }
     }
 
+    /// Whether it is found from what receivers report.
+    pub(crate) fn is_searched(self) -> bool {
+        matches!(self, Rate::Auto { .. })
+    }
+
     pub(crate) fn control(self) -> RateControl {
         match self {
             Rate::Fixed { bps } => RateControl::fixed(bps),

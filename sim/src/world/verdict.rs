@@ -222,8 +222,11 @@ impl World<'_> {
         let rate = self.scenario.push.rate.most_bps() as f64;
         // One wrong bit makes all of its block useless.
         comes *= libm::pow(1.0 - network.flip, self.scenario.block_symbols.into());
-        let least = self.scenario.slowest_bps() as f64;
-        comes *= (least / rate).min(1.0);
+        // A rate that is searched for is what the slowest path carries.
+        if !self.scenario.push.rate.is_searched() || self.scenario.pardons("N3") {
+            let least = self.scenario.slowest_bps() as f64;
+            comes *= (least / rate).min(1.0);
+        }
         // Each fault may cost everything once more.
         let accidents = self.scenario.faults.iter();
         let accidents = accidents.filter(|fault| fault.assault().is_none()).count();
