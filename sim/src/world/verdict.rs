@@ -4,7 +4,7 @@ use super::World;
 use crate::check::Rule;
 use crate::receiver::ReceiverNode;
 use crate::scenario::{Fault, LossModel};
-use linecast_protocol::limits::{MESSAGE_BYTES_MAX, WINDOW_PACKETS, WINDOWED_GROUP_MAX};
+use linecast_protocol::limits::{MESSAGE_BYTES_MAX, WINDOWED_GROUP_MAX};
 use linecast_protocol::time::Duration;
 
 impl World<'_> {
@@ -307,16 +307,17 @@ impl World<'_> {
         if !quiet || scenario.receivers as usize > WINDOWED_GROUP_MAX {
             return;
         }
+        // Each lane may fill the buffer, which has room for one.
+        if scenario.lanes > 1 {
+            return;
+        }
         for node in &self.receivers {
-            let (depth, buffer) = node.socket_depth();
-            let window = (WINDOW_PACKETS as usize).min(buffer) * usize::from(scenario.lanes);
-            let bound = window + WINDOW_BESIDE;
+            let dropped = node.socket_drops();
+            let bound = WINDOW_BESIDE + node.counts.delivered / WINDOW_DROPS_PART;
             self.checker
-                .check(depth <= bound, Rule::Window, self.now, || {
-                    format!(
-                        "receiver {}: {depth} in its socket, {bound} at most",
-                        node.index()
-                    )
+                .check(dropped <= bound, Rule::Window, self.now, || {
+                    let index = node.index();
+                    format!("receiver {index}: its socket dropped {dropped}, {bound} at most")
                 });
         }
     }
@@ -340,7 +341,7 @@ const HEARING_NS: u64 = 1_000_000_000;
 /// second; one for an eighth of its buffer; and each time that it is started, its
 /// share of NACKs.
 const FEEDBACK_FIRST: u64 = 100;
-const FEEDBACK_PER_S: f64 = 60.0;
+const FEEDBACK_PER_S: f64 = 75.0;
 const NACKS_PER_BLOCK: u64 = 8;
 /// Part of what is sent that comes, at least, where little does.
 const COMES_MIN: f64 = 0.02;
@@ -364,5 +365,7 @@ const ROUND_TRIP_BESIDE: Duration = Duration::from_millis(100);
 const UNPROVEN_MAX: usize = 256;
 /// Packets that the lanes have not counted yet.
 const COUNTS_BESIDE: u64 = 1_024;
-/// Commands and session objects that wait beside the packets of lanes.
-const WINDOW_BESIDE: usize = 128;
+/// Commands and session objects that find no room beside the packets of a lane, and
+/// packets that come while a device is looked after late.
+const WINDOW_BESIDE: u64 = 64;
+const WINDOW_DROPS_PART: u64 = 20;
