@@ -129,7 +129,14 @@ impl World<'_> {
         let bits = self.sender.objects.shape.image.size() as f64 * 10.0;
         let rate = scenario.slowest_bps().min(scenario.push.rate.most_bps());
         let sending = Duration::from_secs_f64(bits / rate as f64);
-        let patience = assault.at + ENDURANCE + sending * ENDURANCE_SENDINGS;
+        // Absent devices are waited for, whoever attacks.
+        let absent = scenario.push.roster.as_ref().map_or(0, |r| r.absent);
+        let wait = if absent > 0 {
+            scenario.push.wait
+        } else {
+            Duration::ZERO
+        };
+        let patience = assault.at + wait + ENDURANCE + sending * ENDURANCE_SENDINGS;
         if assault.at + assault.length <= patience {
             return;
         }
