@@ -1,16 +1,17 @@
 //! `linecast sim`: the protocol over a simulated network.
 mod experiment;
+mod flags;
 mod output;
+mod pinned;
 mod plan;
 mod plot;
 mod values;
 
 use crate::code::CodeArgs;
+use flags::{Disturbances, Losses, Pushing};
 use linecast_net::command::units;
 use linecast_net::command::{Exit, Failure, ProgressMode};
-use linecast_sim::{
-    Bottleneck, Content, Drop, Fault, LossModel, Network, Outage, Report, Scenario,
-};
+use linecast_sim::{Content, Fault, Report, Scenario};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,9 +26,6 @@ pub(crate) struct Args {
     /// Size of the image
     #[arg(long, default_value = "16MiB", value_parser = units::size_bytes, value_name = "SIZE")]
     size: u64,
-    /// Rate of the push, L2 headers included
-    #[arg(long, default_value = "1gbit", value_parser = units::rate_bps, value_name = "RATE")]
-    rate: u64,
     /// Round trip between sender and receivers
     #[arg(long, default_value = "20ms", value_parser = units::duration, value_name = "TIME")]
     rtt: Duration,
@@ -43,6 +41,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     seed: u64,
     #[command(flatten)]
+    pushing: Pushing,
+    #[command(flatten)]
     losses: Losses,
     #[command(flatten)]
     disturbances: Disturbances,
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Ask at once, whatever others ask for
     #[arg(long)]
     no_suppression: bool,
+    /// Take packets that follow each other as trains
+    #[arg(long)]
+    trains: bool,
     /// Print one JSON object a run
     #[arg(long)]
     json: bool,
@@ -59,66 +62,6 @@ pub(crate) struct Args {
     many: Many,
     #[command(flatten)]
     planned: Planned,
-}
-
-/// What is lost.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Losses")]
-struct Losses {
-    /// Packets lost on the way to each receiver, independently
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    loss: f64,
-    /// In bursts of so many packets on average (Gilbert-Elliott)
-    #[arg(long, value_name = "PACKETS")]
-    gilbert_elliott: Option<f64>,
-    /// From the middle of the image on, this loss instead
-    #[arg(long, value_parser = values::share, value_name = "PERCENT", conflicts_with = "gilbert_elliott")]
-    loss_step: Option<f64>,
-    /// Receivers with another loss, as `1:10%`
-    #[arg(long, value_parser = values::outliers, value_name = "N:PERCENT")]
-    outliers: Option<(u32, f64)>,
-    /// Packets lost by all receivers together
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    shared_loss: f64,
-    /// Subtrees of the network
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    subtrees: u32,
-    /// Packets lost by all receivers of a subtree together
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    subtree_loss: f64,
-    /// Feedback lost on the way to the sender
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    feedback_loss: f64,
-    /// Lose the first transmission of this symbol: for all, or as `RECEIVER@BLOCK:ESI`
-    #[arg(long, value_parser = values::drop_of, value_name = "BLOCK:ESI")]
-    drop: Vec<Drop>,
-    /// Receiver number i loses symbol i of this block
-    #[arg(long, value_name = "BLOCK")]
-    drop_each: Option<u32>,
-}
-
-/// What else the network does.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Disturbances")]
-struct Disturbances {
-    /// Most that a packet is delayed beyond the round trip
-    #[arg(long, default_value = "0ms", value_parser = units::duration, value_name = "TIME")]
-    jitter: Duration,
-    /// Packets that are overtaken
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    reorder: f64,
-    /// Packets that come twice
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    duplicate: f64,
-    /// Packets that come with a wrong bit
-    #[arg(long, default_value = "0%", value_parser = values::share, value_name = "PERCENT")]
-    flip: f64,
-    /// A slow link with a queue, as `900mbit:128KiB`
-    #[arg(long, value_parser = values::bottleneck, value_name = "RATE:SIZE")]
-    bottleneck: Option<Bottleneck>,
-    /// Every path carries nothing from TIME for TIME, as `1s+5s`
-    #[arg(long, value_parser = values::outage, value_name = "START+LENGTH")]
-    outage: Option<Outage>,
 }
 
 /// More than one run.
@@ -131,6 +74,12 @@ struct Many {
     /// A campaign: random scenarios with the seeds A to B - 1
     #[arg(long, value_parser = values::seeds, value_name = "A..B", conflicts_with_all = ["random", "repeat"])]
     seeds: Option<Range<u64>>,
+    /// One that was written down, as JSON; tests/pinned of the simulator has some
+    #[arg(long, value_name = "FILE", conflicts_with_all = RUN_FLAGS)]
+    scenario: Option<PathBuf>,
+    /// Print the scenario as such a file instead of running it
+    #[arg(long, conflicts_with_all = ["seeds", "repeat", "json"])]
+    print_scenario: bool,
     /// The same scenario with so many seeds, from --seed on
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
@@ -157,10 +106,9 @@ struct Planned {
 }
 
 /// What a plan declares itself; given beside one, it would be ignored.
-const RUN_FLAGS: [&str; 16] = [
+const RUN_FLAGS: [&str; 17] = [
     "receivers",
     "size",
-    "rate",
     "rtt",
     "symbol",
     "codec",
@@ -169,6 +117,8 @@ const RUN_FLAGS: [&str; 16] = [
     "seed",
     "real_bytes",
     "no_suppression",
+    "trains",
+    "Pushing",
     "Losses",
     "Disturbances",
     "random",
@@ -180,6 +130,17 @@ const RUN_FLAGS: [&str; 16] = [
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(path) = &args.planned.plan {
         return experiment::run(args, path);
+    }
+    if let Some(path) = &args.many.scenario {
+        return pinned::run(args, path);
+    }
+    if args.many.print_scenario {
+        let scenario = if args.many.random {
+            linecast_sim::random_scenario(args.seed)
+        } else {
+            args.scenario()
+        };
+        return pinned::print(scenario);
     }
     let (seeds, random) = match &args.many.seeds {
         Some(seeds) => (seeds.clone(), true),
@@ -242,6 +203,7 @@ impl Many {
 impl Args {
     fn scenario(&self) -> Scenario {
         let (codec, block_symbols) = self.code.choose();
+        let symbols = self.size / u64::from(self.symbol.max(1));
         Scenario {
             seed: self.seed,
             receivers: self.receivers,
@@ -250,9 +212,12 @@ impl Args {
             codec,
             block_symbols,
             lanes: self.lanes,
-            rate_bps: self.rate,
+            push: self.pushing.push(),
             rtt: self.rtt,
-            network: self.network(),
+            network: self
+                .losses
+                .network(&self.disturbances, symbols, self.receivers),
+            devices: self.disturbances.port.clone(),
             faults: self
                 .disturbances
                 .outage
@@ -265,52 +230,8 @@ impl Args {
                 Content::Identities
             },
             suppression: !self.no_suppression,
+            trains: self.trains,
             ..Scenario::default()
-        }
-    }
-
-    fn network(&self) -> Network {
-        let (losses, disturbances) = (&self.losses, &self.disturbances);
-        let independent = |p| {
-            if p > 0.0 {
-                LossModel::Independent { p }
-            } else {
-                LossModel::None
-            }
-        };
-        let middle = self.size / u64::from(self.symbol.max(1)) / 2;
-        let loss = match (losses.gilbert_elliott, losses.loss_step) {
-            (Some(burst), _) => LossModel::GilbertElliott {
-                p: losses.loss,
-                burst,
-            },
-            (None, Some(after)) => LossModel::Step {
-                before: losses.loss,
-                after,
-                at_packet: middle,
-            },
-            (None, None) => independent(losses.loss),
-        };
-        let each = losses.drop_each.into_iter().flat_map(|sbn| {
-            (0..self.receivers).map(move |receiver| Drop {
-                receiver: Some(receiver),
-                sbn,
-                esi: receiver as u16,
-            })
-        });
-        Network {
-            loss,
-            outliers: losses.outliers.map(|(count, p)| (count, independent(p))),
-            trunk_loss: independent(losses.shared_loss),
-            subtrees: losses.subtrees,
-            subtree_loss: independent(losses.subtree_loss),
-            feedback_loss: losses.feedback_loss,
-            jitter: disturbances.jitter,
-            reorder: disturbances.reorder,
-            duplicate: disturbances.duplicate,
-            flip: disturbances.flip,
-            bottleneck: disturbances.bottleneck,
-            drops: losses.drop.iter().copied().chain(each).collect(),
         }
     }
 }

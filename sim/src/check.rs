@@ -22,6 +22,26 @@ pub enum Rule {
     NeededRepair,
     /// Every queue stays within its bound.
     BoundedQueue,
+    /// Strangers fill nobody's memory, and nothing longer than a message is taken.
+    BoundedMemory,
+    /// Nobody counts more packets than there were, nor far fewer.
+    Counters,
+    /// A long attack keeps nobody from the image.
+    Endures,
+    /// No more is sent than the losses call for, with room to spare.
+    Expansion,
+    /// The rate stays between what it may be.
+    Rate,
+    /// The window of a small group keeps its sockets from overflowing.
+    Window,
+    /// The round trip that the sender believes in is that of the network.
+    RoundTrip,
+    /// A push ends by its deadline.
+    Deadline,
+    /// What is verified is discarded only when the image did change.
+    KeepsVerified,
+    /// Who counts as complete has the image.
+    Verdict,
     /// No receiver says more than its budget.
     FeedbackBudget,
     /// Nobody asks to be woken in the past, or never while work is left.
@@ -42,6 +62,16 @@ impl fmt::Display for Rule {
             Rule::FreshParity => "no parity is sent twice",
             Rule::NeededRepair => "repairs are needed by somebody",
             Rule::BoundedQueue => "queues stay within their bounds",
+            Rule::BoundedMemory => "memory stays bounded",
+            Rule::Counters => "counts are possible",
+            Rule::Endures => "attacks keep nobody from the image",
+            Rule::Expansion => "no more is sent than losses call for",
+            Rule::Rate => "the rate stays within its limits",
+            Rule::Window => "the window keeps sockets from overflowing",
+            Rule::RoundTrip => "the round trip is that of the network",
+            Rule::Deadline => "the deadline is kept",
+            Rule::KeepsVerified => "verified bytes are kept",
+            Rule::Verdict => "who counts as complete has the image",
             Rule::FeedbackBudget => "feedback stays within its budget",
             Rule::Wakeups => "wakeups lie ahead",
             Rule::Ends => "the session ends",

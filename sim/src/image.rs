@@ -6,8 +6,8 @@ use linecast_fec::{Codec, Encoder};
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::limits::{PARITY_MAX, WINDOW_PACKETS};
-use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::object::tree;
+use linecast_protocol::object::{ListLayout, ObjectLayout};
 use linecast_protocol::offer::{
     DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, Offer, SESSION_TOI, SessionShape,
 };
@@ -41,7 +41,14 @@ impl Image {
     pub(crate) fn random(size: u64, codec: Codec, random: &mut Random) -> Image {
         let words = (0..size.div_ceil(8)).flat_map(|_| random.next_u64().to_le_bytes());
         let bytes: Vec<u8> = words.take(size as usize).collect();
-        let (root, leaf_list) = tree::hash_bytes(&bytes);
+        let (root, hashes) = tree::hash_bytes(&bytes);
+        let leaf_list = match tree::has_leaf_list(size) {
+            true => {
+                let zeros = vec![0; tree::leaf_count(size).div_ceil(8) as usize];
+                ListLayout::new(size).compose(&hashes, &zeros)
+            }
+            false => Vec::new(),
+        };
         let manifest = Manifest {
             name: "image.bin".into(),
             version: 1,
@@ -75,11 +82,13 @@ impl Image {
         }
     }
 
-    fn session_object(&self, descriptor: Descriptor) -> Vec<u8> {
+    fn session_object(&self, descriptor: &Descriptor) -> Vec<u8> {
+        let text = descriptor.to_bytes().expect("a descriptor in range");
         let offer = Offer {
-            descriptor,
+            descriptor: &text,
             manifest: &self.manifest,
             signature: &self.signature,
+            sender_signature: b"",
         };
         offer.to_bytes().expect("a simulated manifest is short")
     }
@@ -93,7 +102,8 @@ impl Image {
             return None;
         }
         let manifest = Manifest::parse(offer.manifest).ok()?;
-        SessionShape::new(&offer.descriptor, manifest.size_bytes, manifest.root_b3).ok()
+        let descriptor = Descriptor::parse(offer.descriptor).ok()?;
+        SessionShape::new(&descriptor, manifest.size_bytes, manifest.root_b3).ok()
     }
 }
 
@@ -142,7 +152,7 @@ impl Objects {
             SessionShape::new(&descriptor, size_bytes, root).expect("the scenario was checked");
         let session_object = image
             .as_ref()
-            .map_or_else(Vec::new, |image| image.session_object(descriptor));
+            .map_or_else(Vec::new, |image| image.session_object(&descriptor));
         let object_bytes = if session_object.is_empty() {
             NOMINAL_OBJECT_BYTES
         } else {

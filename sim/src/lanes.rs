@@ -2,7 +2,7 @@
 //! out, departures reported.
 
 use crate::image::Objects;
-use crate::packet::{Body, Origin};
+use crate::packet::Body;
 use crate::trunk::Departure;
 use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::IMAGE_TOI;
@@ -54,6 +54,8 @@ pub(crate) struct Totals {
     pub parity: u64,
     pub repair: u64,
     pub data_bytes: u64,
+    /// Of them, symbols for one receiver alone.
+    pub unicast: u64,
 }
 
 /// A parity symbol went out a second time.
@@ -158,6 +160,12 @@ impl Lanes {
         }
     }
 
+    /// Symbols beside first transmissions that wait in all lanes.
+    pub(crate) fn waiting(&self) -> usize {
+        let jobs = self.lanes.iter().flat_map(|lane| &lane.repair);
+        jobs.map(|job| usize::from(job.end - job.next)).sum()
+    }
+
     /// Sends one train of lane `at`.
     pub(crate) fn depart(
         &mut self,
@@ -200,11 +208,12 @@ impl Lanes {
             let body = self.packet(objects, control, job, esi, flags, sequence);
             let bits = l2_bytes(body.bytes(), false) as u64 * 8;
             self.count(job, esi, objects.layout(job.toi), left_at, &body);
+            self.totals.unicast += u64::from(control.target.is_some() && job.toi == IMAGE_TOI);
+            let ordinal = self.blocks[&(job.toi, job.sbn)].0;
             out.push(Departure {
-                at: left_at,
-                origin: Origin::Sender,
-                ordinal: self.blocks[&(job.toi, job.sbn)].0,
-                body,
+                to: control.target,
+                ordinal,
+                ..Departure::new(left_at, body)
             });
             let lane = &mut self.lanes[at];
             lane.position += 1;

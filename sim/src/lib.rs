@@ -20,16 +20,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod attacker;
 mod bound;
 mod campaign;
 mod check;
 mod clock;
 mod draw;
-mod forgery;
+mod drawing;
 mod image;
+mod keys;
 mod lanes;
+mod link;
 mod loss;
+mod noise;
 mod packet;
+mod pinned;
 mod receiver;
 mod report;
 mod scenario;
@@ -41,11 +46,13 @@ mod trunk;
 mod world;
 
 pub use bound::{ideal_expansion, ideal_symbols};
-pub use campaign::{random_scenario, run_many, run_seeds};
+pub use campaign::{run_many, run_seeds};
 pub use check::{Rule, Violation};
+pub use drawing::random_scenario;
+pub use pinned::Pinned;
 pub use report::{Completion, QueueDepth, Report, SCHEMA};
 pub use scenario::{
-    Bottleneck, Content, Device, Direction, Drop, Fault, LossModel, Network, Outage, Scenario,
-    ScenarioError, Scope,
+    Ask, Assault, Attack, Bottleneck, Content, Device, Direction, Drop, Fault, Guise, LossModel,
+    Network, Outage, Push, Rate, Roster, Scenario, ScenarioError, Scope, Slow,
 };
 pub use world::run;

@@ -1,6 +1,7 @@
 //! What travels from the sender to the receivers.
 
 use linecast_protocol::wire::DataHeader;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Where a packet says that it comes from.
@@ -10,6 +11,26 @@ pub(crate) enum Origin {
     Sender,
     /// Another host of the network.
     Stranger,
+}
+
+impl Origin {
+    /// The address that a receiver sees.
+    pub(crate) fn address(self) -> SocketAddr {
+        match self {
+            Origin::Sender => sender_address(),
+            Origin::Stranger => stranger_address(),
+        }
+    }
+}
+
+/// Address of the sender.
+pub(crate) fn sender_address() -> SocketAddr {
+    SocketAddr::from(([10, 255, 0, 1], 7600))
+}
+
+/// What an attacker on the same network sends from.
+pub(crate) fn stranger_address() -> SocketAddr {
+    SocketAddr::from(([10, 254, 0, 1], 7600))
 }
 
 /// The bytes of a symbol, or what is known of them.
@@ -45,6 +66,8 @@ pub(crate) struct Packet {
     /// When it leaves the trunk, in nanoseconds of the simulation.
     pub at: u64,
     pub origin: Origin,
+    /// Who gets it; `None` is the group.
+    pub to: Option<SocketAddr>,
     /// Subtrees in which it is lost, one bit each.
     pub lost_in: u64,
     /// Symbols of its block that had been sent when it left, itself included.

@@ -26,7 +26,7 @@ pub struct Report {
     pub block_symbols: u16,
     /// Blocks of the image.
     pub blocks: u32,
-    /// Rate of the push.
+    /// Rate of the push; of one that is searched, the greatest.
     pub rate_bps: u64,
     /// Round trip.
     pub rtt_ms: f64,
@@ -56,6 +56,12 @@ pub struct Report {
     pub repair_sent: u64,
     /// UDP payload bytes of image symbols.
     pub data_bytes: u64,
+    /// Image symbols sent to one receiver alone.
+    pub unicast_sent: u64,
+    /// Trains that receivers took at once.
+    pub trains_taken: u64,
+    /// Most members that the sender had.
+    pub members: usize,
     /// NACK messages that receivers sent.
     pub nacks_sent: u64,
     /// Rounds in which a request of somebody else's, or the sender's

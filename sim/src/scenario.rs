@@ -1,17 +1,34 @@
 //! What is simulated: one push, its network, its devices, and what goes wrong.
+//!
+//! A scenario can be written down as JSON and run again from it: every field by
+//! its name, none left out, none that is not known.
 
+mod attack;
+mod fault;
+mod json;
+mod network;
+mod push;
 mod validity;
 
+pub use attack::{Ask, Assault, Attack, Guise};
+pub use fault::{Direction, Fault, Outage, Scope};
+pub use network::{Bottleneck, Device, Drop, LossModel, Network};
+pub use push::{Push, Rate, Roster, Slow};
 pub use validity::ScenarioError;
 
 use linecast_fec::Codec;
+use linecast_protocol::object::ObjectLayout;
+use linecast_protocol::pacer::l2_bytes;
 use linecast_protocol::time::Duration;
+use linecast_protocol::wire::DATA_HEADER_BYTES;
+use serde::{Deserialize, Serialize};
 
 /// Subtrees of the network: their losses travel in one word with each packet.
 pub(crate) const SUBTREES_MAX: u32 = 64;
 
 /// One run of the simulator. Equal scenarios give equal runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Decides every draw.
     pub seed: u64,
@@ -22,14 +39,16 @@ pub struct Scenario {
     /// Bytes of a symbol, a multiple of 64.
     pub symbol_bytes: u16,
     /// Erasure code of the image and its leaf list.
+    #[serde(with = "json::codec")]
     pub codec: Codec,
     /// Longest block, in source symbols.
     pub block_symbols: u16,
     /// Transmit lanes.
     pub lanes: u8,
-    /// Rate of the push, in bits of L2 a second.
-    pub rate_bps: u64,
+    /// How the sender is told to push.
+    pub push: Push,
     /// Round trip between sender and receivers.
+    #[serde(rename = "rtt_ns", with = "json::nanos")]
     pub rtt: Duration,
     /// The network between them.
     pub network: Network,
@@ -42,11 +61,12 @@ pub struct Scenario {
     /// Whether receivers back off and heed what others asked for. Without it,
     /// every receiver asks at once for whatever it lacks.
     pub suppression: bool,
-    /// How long the sender waits for a silent receiver.
-    pub stall_timeout: Duration,
-    /// How long the sender waits for receivers before it starts without them.
-    pub wait: Duration,
+    /// Whether receivers take packets that follow each other as trains.
+    pub trains: bool,
+    /// Findings that are known: what their rules say is passed over.
+    pub pardons: Vec<String>,
     /// Simulated time after which a run that has not ended is a failure.
+    #[serde(rename = "limit_ns", with = "json::nanos")]
     pub limit: Duration,
 }
 
@@ -60,285 +80,28 @@ impl Default for Scenario {
             codec: Codec::Gf16Low,
             block_symbols: 512,
             lanes: 1,
-            rate_bps: 1_000_000_000,
+            push: Push::default(),
             rtt: Duration::from_millis(20),
             network: Network::default(),
             devices: Vec::new(),
             faults: Vec::new(),
             content: Content::Identities,
             suppression: true,
-            stall_timeout: Duration::from_secs(60),
-            wait: Duration::from_secs(30),
+            trains: false,
+            pardons: Vec::new(),
             limit: Duration::from_secs(600),
         }
     }
 }
 
 /// What symbols are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Only which symbol it is, and whether it was damaged on the way.
     Identities,
     /// Real bytes, real parity, real hashes, a real signed manifest.
     Bytes,
-}
-
-/// The network. Every share is between 0 and 1.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Network {
-    /// Loss on the way to each receiver, drawn for each on its own.
-    pub loss: LossModel,
-    /// Receivers with another loss, from the first on.
-    pub outliers: Option<(u32, LossModel)>,
-    /// Loss next to the sender: all receivers lose the same packets.
-    pub trunk_loss: LossModel,
-    /// Subtrees that the receivers are spread over; 0 is a flat network.
-    pub subtrees: u32,
-    /// Loss on the way to each subtree: its receivers lose the same packets.
-    pub subtree_loss: LossModel,
-    /// Feedback lost on its way to the sender.
-    pub feedback_loss: f64,
-    /// Most that a packet is delayed beyond the half round trip.
-    pub jitter: Duration,
-    /// Packets delayed enough to be overtaken.
-    pub reorder: f64,
-    /// Packets that come twice.
-    pub duplicate: f64,
-    /// Packets that come with a wrong bit that no checksum noticed.
-    pub flip: f64,
-    /// A slow link behind the sender.
-    pub bottleneck: Option<Bottleneck>,
-    /// Packets that are lost for certain.
-    pub drops: Vec<Drop>,
-}
-
-/// Loss of one path.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum LossModel {
-    /// Every packet comes.
-    #[default]
-    None,
-    /// Every packet is lost with probability `p`, whatever happened before.
-    Independent {
-        /// Share lost.
-        p: f64,
-    },
-    /// Independent loss that changes at one packet.
-    Step {
-        /// Share lost before.
-        before: f64,
-        /// Share lost from then on.
-        after: f64,
-        /// Number of the packet, counted on this path.
-        at_packet: u64,
-    },
-    /// Bursts in which every packet is lost (E. N. Gilbert, 1960).
-    GilbertElliott {
-        /// Share lost.
-        p: f64,
-        /// Mean packets in a burst.
-        burst: f64,
-    },
-}
-
-/// A slow link with a queue before it, as a switch with a shallow buffer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bottleneck {
-    /// Rate in bits of L2 a second.
-    pub rate_bps: u64,
-    /// Bytes that wait before more are dropped.
-    pub queue_bytes: u64,
-}
-
-/// The first transmission of one image symbol is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Drop {
-    /// For whom; `None` means everybody.
-    pub receiver: Option<u32>,
-    /// Block.
-    pub sbn: u32,
-    /// Encoding symbol id.
-    pub esi: u16,
-}
-
-/// A device that is not like the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
-    /// Which receiver.
-    pub receiver: u32,
-    /// Packets a second that its CPU takes; 0 is without limit.
-    pub packets_per_s: u64,
-    /// Packets that its socket buffer holds.
-    pub buffer_packets: u32,
-    /// Error of its clock.
-    pub drift_ppm: i32,
-}
-
-/// Which way of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// From the sender.
-    Down,
-    /// To the sender.
-    Up,
-    /// Both.
-    Both,
-}
-
-/// Whose path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Every receiver's.
-    All,
-    /// One receiver's.
-    Receiver(u32),
-    /// That of a subtree.
-    Subtree(u32),
-}
-
-/// A path that carries nothing for a while, as when a rendezvous point moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outage {
-    /// When it begins, from the start of the run.
-    pub at: Duration,
-    /// How long it lasts.
-    pub length: Duration,
-    /// Whose path.
-    pub scope: Scope,
-    /// Which way.
-    pub direction: Direction,
-}
-
-/// What goes wrong. Times run from the start of the simulation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fault {
-    /// A path carries nothing.
-    Outage(Outage),
-    /// A receiver's process dies and is started again.
-    CrashReceiver {
-        /// Which.
-        receiver: u32,
-        /// When it dies.
-        at: Duration,
-        /// How long it is down.
-        down: Duration,
-        /// Share of its unsynced writes that are lost with it, or torn.
-        disk_loss: f64,
-    },
-    /// The sender dies; a new push of the same image is started.
-    CrashSender {
-        /// When it dies.
-        at: Duration,
-        /// How long until the next.
-        down: Duration,
-    },
-    /// A receiver is started only now.
-    LateJoin {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-    },
-    /// A receiver is switched off for good.
-    Leave {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-    },
-    /// A receiver's process stands still while the world goes on.
-    Pause {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-        /// How long.
-        length: Duration,
-    },
-    /// A receiver's clock jumps ahead.
-    Jump {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-        /// By how much.
-        by: Duration,
-    },
-    /// A receiver's disk fails for good: it reports so and is done.
-    DiskFull {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-    },
-    /// A byte that a receiver has staged and hashed changes on its disk.
-    RotDisk {
-        /// Which.
-        receiver: u32,
-        /// When.
-        at: Duration,
-    },
-    /// Somebody sends packets that pretend to be of the session.
-    Forge {
-        /// When.
-        at: Duration,
-        /// How many.
-        count: u32,
-    },
-    /// Somebody sends again what was sent before, to the group and to the
-    /// sender.
-    Replay {
-        /// When.
-        at: Duration,
-        /// How many.
-        count: u32,
-    },
-}
-
-impl Fault {
-    /// When the fault is over.
-    pub fn end(&self) -> Duration {
-        match *self {
-            Fault::Outage(Outage { at, length, .. }) | Fault::Pause { at, length, .. } => {
-                at + length
-            }
-            Fault::CrashReceiver { at, down, .. } | Fault::CrashSender { at, down } => at + down,
-            Fault::LateJoin { at, .. }
-            | Fault::Leave { at, .. }
-            | Fault::Jump { at, .. }
-            | Fault::DiskFull { at, .. }
-            | Fault::RotDisk { at, .. }
-            | Fault::Forge { at, .. }
-            | Fault::Replay { at, .. } => at,
-        }
-    }
-
-    /// Whether somebody may be silent for a while, or for good, because of it.
-    pub(crate) fn silences(&self) -> bool {
-        matches!(
-            self,
-            Fault::CrashReceiver { .. }
-                | Fault::CrashSender { .. }
-                | Fault::Leave { .. }
-                | Fault::Pause { .. }
-                | Fault::Jump { .. }
-                | Fault::Outage(_)
-        )
-    }
-
-    /// Whether a request may ask for more than is lacking when it is served:
-    /// somebody else wrote it, or its receiver lost or regained symbols since.
-    pub(crate) fn disturbs_requests(&self) -> bool {
-        matches!(
-            self,
-            Fault::Forge { .. }
-                | Fault::Replay { .. }
-                | Fault::CrashReceiver { .. }
-                | Fault::Leave { .. }
-                | Fault::DiskFull { .. }
-                | Fault::Pause { .. }
-        )
-    }
 }
 
 impl Scenario {
@@ -347,6 +110,51 @@ impl Scenario {
         self.faults.iter().any(
             |fault| matches!(fault, Fault::LateJoin { receiver: late, .. } if *late == receiver),
         )
+    }
+
+    /// Whether a rule that this finding breaks is passed over.
+    pub(crate) fn pardons(&self, finding: &str) -> bool {
+        self.pardons.iter().any(|known| known == finding)
+    }
+
+    /// Every attack.
+    pub(crate) fn assaults(&self) -> impl Iterator<Item = &Assault> {
+        self.faults.iter().filter_map(Fault::assault)
+    }
+
+    /// Whether somebody speaks who should not.
+    pub(crate) fn is_hostile(&self) -> bool {
+        self.faults.iter().any(Fault::is_hostile)
+    }
+
+    /// The device of a receiver.
+    pub(crate) fn device(&self, receiver: u32) -> Device {
+        let mut devices = self.devices.iter();
+        let found = devices.find(|device| device.receiver == receiver);
+        found.copied().unwrap_or(Device::ordinary(receiver))
+    }
+
+    /// The layout of the image; `None` if it cannot be laid out.
+    pub(crate) fn image_layout(&self) -> Option<ObjectLayout> {
+        ObjectLayout::new(self.size_bytes, self.symbol_bytes, self.block_symbols).ok()
+    }
+
+    /// The least that a link or a device takes, in bits of L2 a second.
+    pub(crate) fn slowest_bps(&self) -> u64 {
+        let bits = l2_bytes(DATA_HEADER_BYTES + usize::from(self.symbol_bytes), false) as u64 * 8;
+        let devices = self.devices.iter().flat_map(|device| {
+            let takes = device.packets_per_s.saturating_mul(bits);
+            let port = device.port.map(|port| port.rate_bps);
+            port.into_iter().chain((takes > 0).then_some(takes))
+        });
+        let bottleneck = self.network.bottleneck.map(|link| link.rate_bps);
+        devices.chain(bottleneck).min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether a lane's sequence wraps.
+    pub(crate) fn is_long(&self) -> bool {
+        let symbols = self.size_bytes / u64::from(self.symbol_bytes.max(1));
+        symbols / u64::from(self.lanes.max(1)) > u16::MAX.into()
     }
 
     /// Every outage.

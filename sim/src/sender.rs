@@ -1,30 +1,31 @@
 //! The sender: the state machine, its lanes, and the loop that the repair
 //! thread runs around it.
 
+mod conduct;
+
 use crate::check::{Checker, Rule};
 use crate::clock::Clock;
 use crate::image::{Image, Objects};
+use crate::keys::{absent_key, device_key, session_key};
 use crate::lanes::{Lanes, SOURCE_ID, data_header, symbol_len};
-use crate::packet::{Body, Origin};
-use crate::receiver::ReceiverNode;
-use crate::scenario::Scenario;
+use crate::packet::Body;
+use crate::receiver::{ReceiverNode, receiver_address};
+use crate::scenario::{Push, Roster, Scenario};
 use crate::trace::Trace;
 use crate::trunk::Departure;
-use linecast_protocol::key::{PublicKey, SigningKey};
+use linecast_protocol::key::PublicKey;
+use linecast_protocol::message::EndReason;
 use linecast_protocol::offer::SESSION_TOI;
-use linecast_protocol::sender::{
-    Control, MemberState, OnSlow, Order, Phase, RateControl, Sender, SenderConfig, Transmit,
-};
+use linecast_protocol::sender::{Control, Phase, Sender, SenderConfig, Transmit};
 use linecast_protocol::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The loop takes this long for one turn.
 const TURN_NS: u64 = 50_000;
 /// It looks at the lanes' positions this often while trains leave.
 const TICK_NS: u64 = 1_000_000;
-const SESSION_KEY_SEED: [u8; 32] = [9; 32];
 const TYPE_NACK: u8 = 4;
 
 /// A datagram on its way to the sender.
@@ -41,6 +42,8 @@ pub(crate) struct Heard {
     pub nacks: u64,
     pub nack_bytes: u64,
     pub other_bytes: u64,
+    /// The longest datagram that was taken.
+    pub longest: usize,
 }
 
 /// The sender of one session after another.
@@ -66,6 +69,17 @@ pub(crate) struct SenderNode {
     pub trace: Trace,
     check_need: bool,
     expected: usize,
+    /// When the newest session was started.
+    pub started: u64,
+    push: Push,
+    /// Whether it may name a deadline that is past as its next time to wake.
+    pardons_deadline: bool,
+    /// Receivers that cannot be sent to alone.
+    unreachable: BTreeSet<SocketAddr>,
+    /// The longest round trip that it believed in, in nanoseconds.
+    pub longest_trip_ns: u64,
+    /// The most members that it had.
+    pub members_max: usize,
 }
 
 impl std::fmt::Debug for Objects {
@@ -74,11 +88,6 @@ impl std::fmt::Debug for Objects {
             .field("shape", &self.shape)
             .finish_non_exhaustive()
     }
-}
-
-/// Address of the sender.
-pub(crate) fn sender_address() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::new(10, 255, 0, 1), 7600))
 }
 
 impl SenderNode {
@@ -102,8 +111,19 @@ impl SenderNode {
             data_started: None,
             ending_at: None,
             trace: Trace::default(),
-            check_need: checks_need(scenario),
+            check_need: conduct::checks_need(scenario),
             expected: 0,
+            started: 0,
+            push: scenario.push.clone(),
+            pardons_deadline: scenario.pardons("deadline"),
+            unreachable: scenario
+                .devices
+                .iter()
+                .filter(|device| !device.takes_unicast)
+                .map(|device| receiver_address(device.receiver))
+                .collect(),
+            longest_trip_ns: 0,
+            members_max: 0,
         };
         node.start(0, scenario, image);
         node
@@ -112,26 +132,33 @@ impl SenderNode {
     /// Starts a push: the first, or one after a crash.
     pub(crate) fn start(&mut self, now: u64, scenario: &Scenario, image: Option<Arc<Image>>) {
         self.session += 1;
+        self.started = now;
         self.ending_at = None;
         self.objects = objects(scenario, self.session, image);
         let totals = self.lanes.totals;
         self.lanes = Lanes::new(scenario.lanes, self.instance_id());
         self.lanes.totals = totals;
+        let push = &scenario.push;
         let here = |receiver: &u32| !scenario.joins_late(*receiver);
-        self.expected = (0..scenario.receivers).filter(here).count().max(1);
+        let roster = push.roster.as_ref().map_or_else(Vec::new, names_and_keys);
+        self.expected = if roster.is_empty() {
+            (0..scenario.receivers).filter(here).count().max(1)
+        } else {
+            roster.len()
+        };
         let config = SenderConfig {
             source_id: SOURCE_ID,
             instance_id: self.instance_id(),
             shape: self.objects.shape,
-            session_key: SigningKey::from_seed(SESSION_KEY_SEED),
-            receivers: Some(self.expected),
-            roster: Vec::new(),
-            wait: scenario.wait,
+            session_key: session_key(),
+            receivers: roster.is_empty().then_some(self.expected),
+            roster,
+            wait: push.wait,
             settle: Duration::from_millis(300),
-            stall_timeout: scenario.stall_timeout,
-            deadline: None,
-            rate: RateControl::fixed(scenario.rate_bps),
-            on_slow: OnSlow::Wait,
+            stall_timeout: push.stall_timeout,
+            deadline: push.deadline,
+            rate: push.rate.control(),
+            on_slow: push.on_slow.into(),
         };
         self.machine = Some(Sender::new(self.clock.local(now), config));
         self.turned_at = now;
@@ -161,24 +188,13 @@ impl SenderNode {
             .is_none_or(|m| m.phase() == Phase::Done)
     }
 
-    /// Whether the newest session has heard of this receiver.
-    pub(crate) fn knows(&self, key: &PublicKey) -> bool {
-        let members = self.machine.iter().flat_map(|m| m.membership().members());
-        members.into_iter().any(|member| member.key == *key)
-    }
-
-    /// Whether the newest session waits for this receiver no longer, although
-    /// it has not heard that it is done.
-    pub(crate) fn gave_up(&self, key: &PublicKey) -> bool {
-        let mut members = self.machine.iter().flat_map(|m| m.membership().members());
-        members.any(|member| member.key == *key && member.state == MemberState::Stalled)
-    }
-
-    /// Whether as many receivers have come as the sender waits for.
-    pub(crate) fn has_all(&self) -> bool {
-        self.machine
-            .as_ref()
-            .is_some_and(|m| m.membership().heard() >= self.expected)
+    /// The push ends before everybody has the image.
+    pub(crate) fn end_early(&mut self, now: u64, reason: EndReason) {
+        let at = self.clock.local(now);
+        if let Some(machine) = &mut self.machine {
+            machine.end_early(at, reason);
+            self.due = now;
+        }
     }
 
     /// When something happens next.
@@ -262,6 +278,10 @@ impl SenderNode {
         while let Some(feedback) = self.inbox.pop_front_if(|feedback| feedback.at <= now) {
             self.hear(now, &mut machine, &feedback);
         }
+        let alone = self.control.and_then(|control| control.target);
+        if self.lanes.waiting() > 0 && alone.is_some_and(|to| self.unreachable.contains(&to)) {
+            machine.handle_unreachable();
+        }
         machine.handle_timeout(at);
         // Before they are emptied: that is when they are longest.
         for queue in machine.queues() {
@@ -271,6 +291,7 @@ impl SenderNode {
             self.note_order(now, &order, receivers, checker);
             self.lanes.take(now, order, &self.objects);
         }
+        self.check_queues(now, checker);
         self.transmit(now, &mut machine, out);
         let held = self.lanes.is_held();
         for lane in 0..self.lanes.positions().len() {
@@ -286,26 +307,9 @@ impl SenderNode {
             self.ending_at.get_or_insert(now);
         }
         self.control = Some(machine.control());
+        self.check_turn(now, &machine, checker);
         self.note_due(now, &machine, checker);
         self.machine = Some(machine);
-    }
-
-    fn note_due(&mut self, now: u64, machine: &Sender, checker: &mut Checker) {
-        let done = machine.phase() == Phase::Done;
-        let due = machine.poll_timeout();
-        checker.check(done || due.is_some(), Rule::Wakeups, now, || {
-            format!(
-                "the sender never wants to be woken in {:?}",
-                machine.phase()
-            )
-        });
-        self.due = due.map_or(u64::MAX, |due| self.clock.global(due));
-        checker.check(self.due > now, Rule::Wakeups, now, || {
-            format!(
-                "the sender wants to be woken at once in {:?}",
-                machine.phase()
-            )
-        });
     }
 
     fn hear(&mut self, now: u64, machine: &mut Sender, feedback: &Feedback) {
@@ -316,6 +320,8 @@ impl SenderNode {
         if after.bytes_heard == before.bytes_heard {
             return;
         }
+        let longest = &mut self.heard.longest;
+        *longest = feedback.bytes.len().max(*longest);
         let bytes = feedback.bytes.len() as u64;
         if feedback
             .bytes
@@ -329,46 +335,16 @@ impl SenderNode {
         }
     }
 
-    fn note_order(
-        &mut self,
-        now: u64,
-        order: &Order,
-        receivers: &[ReceiverNode],
-        checker: &mut Checker,
-    ) {
-        let Order::Repair(order) = order else { return };
-        *self.rounds.entry((order.toi, order.sbn)).or_default() += 1;
-        self.repair_orders += 1;
-        let word =
-            u64::from(order.sbn) << 32 | u64::from(order.first) << 16 | u64::from(order.count);
-        self.trace.note(3, now, word);
-        if !self.check_need {
-            return;
-        }
-        let lacking = receivers.iter().filter(|node| node.is_up());
-        let lacking = lacking.map(|node| node.lacking(order.toi, order.sbn)).max();
-        let lacking = lacking.unwrap_or(0);
-        let len = self.objects.layout(order.toi).block_len(order.sbn);
-        let allowed = if order.first < len && lacking > 0 {
-            len
-        } else {
-            lacking
-        };
-        checker.check(order.count <= allowed, Rule::NeededRepair, now, || {
-            format!(
-                "{} symbols of block {} of object {} ordered, {lacking} lacking",
-                order.count, order.sbn, order.toi
-            )
-        });
-    }
-
     fn transmit(&mut self, now: u64, machine: &mut Sender, out: &mut Vec<Departure>) {
         let mut message = std::mem::take(&mut self.message);
         while let Some(transmit) = machine.poll_transmit(&mut message) {
             match transmit {
                 Transmit::Message => {
                     self.trace.note_bytes(4, now, &message);
-                    out.push(departure(now, Body::Message(message.as_slice().into())));
+                    out.push(Departure::new(
+                        now,
+                        Body::Message(message.as_slice().into()),
+                    ));
                 }
                 Transmit::SessionObject => {
                     let control = machine.control();
@@ -382,7 +358,7 @@ impl SenderNode {
                             len: symbol_len(&self.objects, SESSION_TOI, 0, esi),
                             payload: self.objects.symbol(SESSION_TOI, 0, esi),
                         };
-                        out.push(departure(now, body));
+                        out.push(Departure::new(now, body));
                     }
                 }
             }
@@ -391,37 +367,13 @@ impl SenderNode {
     }
 }
 
-fn departure(at: u64, body: Body) -> Departure {
-    Departure {
-        at,
-        origin: Origin::Sender,
-        ordinal: 0,
-        body,
-    }
-}
-
 fn objects(scenario: &Scenario, session: u32, image: Option<Arc<Image>>) -> Objects {
-    Objects::new(
-        session,
-        scenario,
-        image,
-        &SigningKey::from_seed(SESSION_KEY_SEED),
-    )
+    Objects::new(session, scenario, image, &session_key())
 }
 
-/// Whether a repair can only be ordered for what somebody lacks at that moment.
-/// Symbols that come late, or wait in a queue longer than a round trip, and
-/// requests that somebody forges, make a request greater than the need.
-fn checks_need(scenario: &Scenario) -> bool {
-    let network = &scenario.network;
-    let late = network.jitter > Duration::ZERO || network.reorder > 0.0 || network.flip > 0.0;
-    let disturbed = scenario
-        .faults
-        .iter()
-        .any(|fault| fault.disturbs_requests());
-    let slow = scenario
-        .devices
-        .iter()
-        .any(|device| device.packets_per_s > 0);
-    !late && !disturbed && !slow && network.bottleneck.is_none()
+fn names_and_keys(roster: &Roster) -> Vec<(String, PublicKey)> {
+    let enrolled = roster.enrolled.iter();
+    let enrolled = enrolled.map(|&n| (format!("line-{n}"), device_key(n).public()));
+    let absent = (0..roster.absent).map(|n| (format!("absent-{n}"), absent_key(n).public()));
+    enrolled.chain(absent).collect()
 }

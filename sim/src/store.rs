@@ -5,6 +5,7 @@ use crate::draw::{below, chance};
 use crate::image::Image;
 use crate::packet::Payload;
 use linecast_fec::{Codec, Decoder};
+use linecast_protocol::object::ListLayout;
 use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::object::tree::{self, LEAF_BYTES};
 use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
@@ -76,16 +77,16 @@ impl Store {
         self.drop_parity(toi, sbn);
     }
 
-    /// Whether the leaf list matches the root.
-    pub(crate) fn leaf_list_matches(&mut self) -> bool {
-        let matches = match (&self.leaf_list, &self.truth) {
+    /// The bytes of the leaf list that do not match the root.
+    pub(crate) fn wrong_list(&mut self) -> Vec<Range<u64>> {
+        let wrong = match (&self.leaf_list, &self.truth) {
             (Symbols::Bytes { data, .. }, Some(_)) => {
-                tree::root(self.shape.image.size(), data).is_ok_and(|got| got == self.shape.root)
+                ListLayout::new(self.shape.image.size()).wrong(data, &self.shape.root)
             }
-            (marks, _) => marks.is_good(0..marks.count()),
+            (marks, _) => marks.bad_ranges(),
         };
-        self.leaf_list_known = matches;
-        matches
+        self.leaf_list_known = wrong.is_empty();
+        wrong
     }
 
     /// Whether leaf `leaf` has its hash; a match goes into the journal.
@@ -98,7 +99,8 @@ impl Store {
                     tree::leaf_hash(size, leaf, &data[range.start as usize..range.end as usize]);
                 let wanted = match list {
                     Symbols::Bytes { data, .. } if self.shape.leaves.is_some() => {
-                        data[leaf as usize * 32..][..32].to_vec()
+                        let hashes = ListLayout::new(size).leaf_hashes().start as usize;
+                        data[hashes + leaf as usize * 32..][..32].to_vec()
                     }
                     _ => self.shape.root.to_vec(),
                 };
@@ -108,6 +110,11 @@ impl Store {
         };
         self.claims[leaf as usize] |= matches;
         matches
+    }
+
+    /// Leaves that were verified.
+    pub(crate) fn claimed(&self) -> usize {
+        self.claims.iter().filter(|claim| **claim).count()
     }
 
     /// Whether the staged image is the image: what nobody but a simulator can
@@ -294,6 +301,19 @@ impl Symbols {
                 }
             }
         }
+    }
+
+    /// The bytes of the object that are not right.
+    fn bad_ranges(&self) -> Vec<Range<u64>> {
+        let Symbols::Marks {
+            layout: Some(layout),
+            ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        let bad = (0..layout.symbols()).filter(|&index| !self.is_good(index..index + 1));
+        bad.map(|index| layout.symbol_range(index)).collect()
     }
 
     fn is_good(&self, mut indices: std::ops::Range<u64>) -> bool {

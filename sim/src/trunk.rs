@@ -3,21 +3,40 @@
 //! way.
 
 use crate::draw::stream;
+use crate::link::Link;
 use crate::loss::LossProcess;
 use crate::packet::{Body, Origin, Packet};
-use crate::scenario::{Bottleneck, Drop, Scenario};
+use crate::scenario::{Drop, Scenario};
 use linecast_protocol::offer::IMAGE_TOI;
-use linecast_protocol::pacer::l2_bytes;
 use linecast_protocol::wire::{DATA_HEADER_BYTES, flag};
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 /// A packet as its origin sends it.
 #[derive(Debug, Clone)]
 pub(crate) struct Departure {
     pub at: u64,
     pub origin: Origin,
+    /// Who gets it; `None` is the group.
+    pub to: Option<SocketAddr>,
     pub ordinal: u32,
+    /// Whether somebody else than the sender made it.
+    pub forged: bool,
     pub body: Body,
+}
+
+impl Departure {
+    /// A packet of the sender to the group.
+    pub(crate) fn new(at: u64, body: Body) -> Departure {
+        Departure {
+            at,
+            origin: Origin::Sender,
+            to: None,
+            ordinal: 0,
+            forged: false,
+            body,
+        }
+    }
 }
 
 impl Body {
@@ -49,12 +68,10 @@ impl Body {
 pub(crate) struct Trunk {
     loss: LossProcess,
     subtrees: Vec<LossProcess>,
-    bottleneck: Option<Bottleneck>,
-    free_at: u64,
+    pub bottleneck: Option<Link>,
     drops: BTreeSet<(u32, u16)>,
     air: VecDeque<Packet>,
     first: u64,
-    pub queue_bytes_max: u64,
 }
 
 impl Trunk {
@@ -66,12 +83,10 @@ impl Trunk {
         Trunk {
             loss: LossProcess::new(network.trunk_loss, stream(scenario.seed, 1_999)),
             subtrees: (0..network.subtrees.into()).map(subtree).collect(),
-            bottleneck: network.bottleneck,
-            free_at: 0,
+            bottleneck: network.bottleneck.map(Link::new),
             drops: shared.map(|&Drop { sbn, esi, .. }| (sbn, esi)).collect(),
             air: VecDeque::new(),
             first: 0,
-            queue_bytes_max: 0,
         }
     }
 
@@ -80,12 +95,16 @@ impl Trunk {
         let Departure {
             at,
             origin,
+            to,
             ordinal,
             body,
+            ..
         } = departure;
-        let Some(at) = self.queue(at, body.bytes()) else {
-            return;
+        let passed = match &mut self.bottleneck {
+            Some(link) => link.pass(at, body.bytes()),
+            None => Some(at),
         };
+        let Some(at) = passed else { return };
         let dropped = !self.drops.is_empty()
             && body
                 .first_source()
@@ -100,31 +119,11 @@ impl Trunk {
         self.air.push_back(Packet {
             at,
             origin,
+            to,
             lost_in,
             ordinal,
             body,
         });
-    }
-
-    /// When a packet leaves the bottleneck; `None` if its queue is full.
-    fn queue(&mut self, at: u64, bytes: usize) -> Option<u64> {
-        let Some(Bottleneck {
-            rate_bps,
-            queue_bytes,
-        }) = self.bottleneck
-        else {
-            return Some(at);
-        };
-        let bytes = l2_bytes(bytes, false) as u64;
-        let waiting_ns = self.free_at.saturating_sub(at);
-        let waiting = (u128::from(waiting_ns) * u128::from(rate_bps) / 8_000_000_000) as u64;
-        if waiting + bytes > queue_bytes {
-            return None;
-        }
-        self.queue_bytes_max = self.queue_bytes_max.max(waiting + bytes);
-        let tx_ns = (u128::from(bytes) * 8_000_000_000 / u128::from(rate_bps)) as u64;
-        self.free_at = self.free_at.max(at) + tx_ns;
-        Some(self.free_at)
     }
 
     /// Packet number `n`, if it has left.

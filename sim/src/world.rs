@@ -1,18 +1,20 @@
 //! The run: windows of time, the sender first, then every receiver.
 
+mod summary;
+mod verdict;
+
+use crate::attacker::{Attacker, Known};
 use crate::check::{Checker, Rule};
 use crate::draw::stream;
-use crate::forgery::Attacker;
 use crate::image::Image;
 use crate::receiver::{Moment, ReceiverNode, Surroundings};
-use crate::report::{Completion, QueueDepth, Report, SCHEMA};
+use crate::report::Report;
 use crate::scenario::{Content, Fault, Scenario, ScenarioError};
 use crate::sender::{Feedback, SenderNode};
 use crate::trunk::{Departure, Trunk};
-use linecast_protocol::offer::{IMAGE_TOI, SessionShape};
-use linecast_protocol::pacer::l2_bytes;
+use linecast_protocol::message::EndReason;
+use linecast_protocol::offer::SessionShape;
 use linecast_protocol::random::Random;
-use linecast_protocol::wire::DATA_HEADER_BYTES;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -42,6 +44,9 @@ enum Happening {
     StartSender,
     Forge(u32),
     Replay(u32),
+    /// The next packets of an attack, by its place among the faults.
+    Act(usize),
+    EndEarly(EndReason),
 }
 
 struct World<'a> {
@@ -59,6 +64,7 @@ struct World<'a> {
     random: Random,
     checker: Checker,
     faults_end: u64,
+    image_changed: bool,
 }
 
 impl<'a> World<'a> {
@@ -74,10 +80,6 @@ impl<'a> World<'a> {
         });
         let mut happenings = happenings(scenario);
         happenings.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
-        let attacked = scenario
-            .faults
-            .iter()
-            .any(|fault| matches!(fault, Fault::Forge { .. } | Fault::Replay { .. }));
         let sender = SenderNode::new(scenario, image.clone());
         let ends = scenario
             .faults
@@ -95,7 +97,8 @@ impl<'a> World<'a> {
             departures: Vec::new(),
             feedback: Vec::new(),
             happenings,
-            attacker: attacked.then(Attacker::default),
+            attacker: scenario.is_hostile().then(Attacker::default),
+            image_changed: false,
             random,
             checker: Checker::default(),
             faults_end: ends.max().unwrap_or(0),
@@ -135,7 +138,7 @@ impl<'a> World<'a> {
             let end = (self.now + window).min(happening);
             self.step(end);
         }
-        self.check_completion();
+        self.check_end();
     }
 
     fn sender_returns(&self) -> bool {
@@ -172,7 +175,9 @@ impl<'a> World<'a> {
             .departures
             .partition_point(|departure| departure.at < end);
         for departure in self.departures.drain(..leaving) {
-            if let Some(attacker) = &mut self.attacker {
+            if let Some(attacker) = &mut self.attacker
+                && !departure.forged
+            {
                 attacker.overhear(&departure);
             }
             self.trunk.carry(departure);
@@ -182,6 +187,7 @@ impl<'a> World<'a> {
             trunk: &self.trunk,
             shapes: &self.shapes,
             image: &self.image,
+            image_changed: self.image_changed,
         };
         for receiver in &mut self.receivers {
             let mut moment = Moment {
@@ -209,6 +215,10 @@ impl<'a> World<'a> {
                 .for_each(|f| attacker.overhear_feedback(f));
         }
         self.sender.inbox.extend(self.feedback.drain(..));
+        self.sort_inbox();
+    }
+
+    fn sort_inbox(&mut self) {
         let waiting = self.sender.inbox.make_contiguous();
         waiting.sort_by_key(|feedback| (feedback.at, feedback.from));
     }
@@ -225,212 +235,52 @@ impl<'a> World<'a> {
                 self.shapes
                     .insert(self.sender.instance_id(), self.sender.objects.shape);
             }
-            Happening::Forge(count) | Happening::Replay(count) => {
-                let Some(attacker) = &self.attacker else {
-                    return;
-                };
-                let instance = self.sender.instance_id();
-                let (packets, feedback) = match what {
-                    Happening::Forge(_) => {
-                        attacker.forge(self.now, count, instance, &mut self.random)
-                    }
-                    _ => attacker.replay(self.now, count, &mut self.random),
-                };
-                self.departures.extend(packets);
-                self.feedback.extend(feedback);
-                self.deliver_feedback();
+            Happening::EndEarly(reason) => {
+                self.image_changed |= reason == EndReason::ImageChanged;
+                self.sender.end_early(self.now, reason);
             }
+            Happening::Forge(_) | Happening::Replay(_) | Happening::Act(_) => self.attack(what),
         }
     }
 
-    fn incomplete(&self) -> Vec<u32> {
-        let lacks = |node: &&ReceiverNode| node.should_complete() && node.installed_at.is_none();
-        let lacking = self.receivers.iter().filter(lacks);
-        let in_time = lacking.filter(|node| !self.came_too_late(node));
-        in_time.map(ReceiverNode::index).collect()
-    }
-
-    /// Whether the sender ended without having heard of a receiver, and may: as
-    /// many as it waits for had come, or this one had just been started.
-    fn came_too_late(&self, node: &ReceiverNode) -> bool {
-        let hearing = HEARING_NS + 20 * self.scenario.rtt.as_nanos() as u64;
-        let ending = self.sender.ending_at.unwrap_or(u64::MAX);
-        let just_started = node.up_at > 0 && node.up_at.saturating_add(hearing) > ending;
-        !self.sender.knows(&node.key()) && (just_started || self.sender.has_all())
-    }
-
-    fn check_completion(&mut self) {
-        let incomplete = self.incomplete();
-        self.checker
-            .check(incomplete.is_empty(), Rule::LiveComplete, self.now, || {
-                let phase = self.sender.machine().map(|machine| machine.phase());
-                let lacking = self
-                    .receivers
-                    .iter()
-                    .filter(|n| incomplete.contains(&n.index()));
-                let standing: Vec<_> = lacking.map(ReceiverNode::standing).take(3).collect();
-                format!(
-                    "{} lack the image ({}); the sender is {phase:?}",
-                    incomplete.len(),
-                    standing.join("; ")
-                )
-            });
-        let silenced = self.scenario.faults.iter().any(Fault::silences);
-        for node in self.receivers.iter().filter(|_| !silenced) {
-            let unheard = node.installed_at.is_some() && self.sender.gave_up(&node.key());
-            self.checker
-                .check(!unheard, Rule::CompletionHeard, self.now, || {
-                    format!("receiver {} counts as stalled", node.index())
-                });
-        }
-        let seconds = self.now as f64 / 1e9;
-        for node in &mut self.receivers {
-            node.note_counts();
-            let counts = node.counts;
-            let blocks = self.sender.objects.shape.image.blocks();
-            let budget = FEEDBACK_FIRST
-                + (seconds * FEEDBACK_PER_S) as u64
-                + counts.delivered / node.report_packets()
-                + counts.starts * u64::from(blocks) * NACKS_PER_BLOCK;
-            self.checker.check(
-                counts.messages <= budget,
-                Rule::FeedbackBudget,
-                self.now,
-                || {
-                    format!(
-                        "receiver {} said {} of {budget}",
-                        node.index(),
-                        counts.messages
-                    )
-                },
-            );
-        }
-    }
-
-    fn report(&self) -> Report {
-        let layout = self.sender.objects.shape.image;
-        let symbols = layout.symbols();
-        let totals = self.sender.lanes.totals;
-        let sent = totals.source + totals.parity + totals.repair;
-        let ratio = |sent: u64| {
-            if symbols == 0 {
-                1.0
-            } else {
-                sent as f64 / symbols as f64
-            }
+    fn attack(&mut self, what: Happening) {
+        let Some(attacker) = &mut self.attacker else {
+            return;
         };
-        let start = self.sender.data_started.unwrap_or(0);
-        let times = self.receivers.iter().filter_map(|node| node.verified_at);
-        let times = times
-            .map(|at| at.saturating_sub(start) as f64 / 1e6)
-            .collect();
-        let completion_ms = Completion::of(times);
-        let wire = l2_bytes(DATA_HEADER_BYTES, false) as u64 * symbols + layout.size();
-        let ideal_send_ms = wire as f64 * 8e3 / self.scenario.rate_bps as f64;
-        let rtt_ms = self.scenario.rtt.as_secs_f64() * 1e3;
-        let sum = |each: fn(&ReceiverNode) -> u64| self.receivers.iter().map(each).sum::<u64>();
-        let per_byte = |bytes: u64| bytes as f64 / (totals.data_bytes.max(1)) as f64;
-        let said = sum(|node| node.counts.bytes) / u64::from(self.scenario.receivers);
-        let rounds = self
-            .sender
-            .rounds
-            .iter()
-            .filter(|((toi, _), _)| *toi == IMAGE_TOI);
-        let mut report = Report {
-            schema: SCHEMA,
-            seed: self.scenario.seed,
-            trace_hash: self.trace_hash(),
+        let known = Known {
+            now: self.now,
+            instance_id: self.sender.instance_id(),
+            shape: self.sender.objects.shape,
             receivers: self.scenario.receivers,
-            size_bytes: layout.size(),
-            source_symbols: symbols,
-            block_symbols: self.scenario.block_symbols,
-            blocks: layout.blocks(),
-            rate_bps: self.scenario.rate_bps,
-            rtt_ms,
-            completed: sum(|node| node.installed_at.is_some().into()) as u32,
-            violations: 0,
-            violation_list: Vec::new(),
-            expansion: ratio(sent),
-            bound_expansion: 1.0,
-            bound: "",
-            overhead_factor: None,
-            trace_expansion: ratio(self.least_symbols()),
-            source_sent: totals.source,
-            parity_sent: totals.parity,
-            repair_sent: totals.repair,
-            data_bytes: totals.data_bytes,
-            nacks_sent: sum(|node| node.counts.nacks_sent),
-            nacks_suppressed: sum(|node| node.counts.nacks_suppressed),
-            nacks_heard: self.sender.heard.nacks,
-            nack_bytes_heard: self.sender.heard.nack_bytes,
-            report_bytes_heard: self.sender.heard.other_bytes,
-            nack_bytes_per_data_byte: per_byte(self.sender.heard.nack_bytes),
-            feedback_bytes_per_data_byte_per_receiver: per_byte(said),
-            repair_rounds: rounds.map(|(_, &rounds)| rounds).max().unwrap_or(0),
-            repair_orders: self.sender.repair_orders,
-            ideal_send_ms,
-            completion_ms,
-            completion_rtts: completion_ms.scaled(rtt_ms),
-            completion_send_times: completion_ms.scaled(ideal_send_ms.max(1e-9)),
-            queues: self.queue_depths(),
-            socket_drops: sum(|node| node.socket_drops()),
-            simulated_ms: self.now as f64 / 1e6,
+            scenario: self.scenario,
+            image: &self.image,
         };
-        report.compare(&layout, self.scenario.independent_losses());
-        report.violated(self.checker.count, &self.checker.violations);
-        report
-    }
-
-    fn queue_depths(&self) -> Vec<QueueDepth> {
-        let mut depths: Vec<QueueDepth> = self.checker.depths.values().cloned().collect();
-        let sockets = self.receivers.iter().map(ReceiverNode::socket_depth);
-        if let Some((depth, bound)) = sockets.max_by_key(|&(depth, _)| depth) {
-            depths.push(QueueDepth {
-                name: "packets in a socket",
-                depth,
-                bound,
-            });
-        }
-        if let Some(bottleneck) = self.scenario.network.bottleneck {
-            depths.push(QueueDepth {
-                name: "bytes before the bottleneck",
-                depth: self.trunk.queue_bytes_max as usize,
-                bound: bottleneck.queue_bytes as usize,
-            });
-        }
-        depths
-    }
-
-    /// The least that would have done for the losses that were drawn: of each
-    /// block, the symbols that were sent until the last receiver had enough.
-    fn least_symbols(&self) -> u64 {
-        let layout = self.sender.objects.shape.image;
-        let of_block = |sbn: u32| {
-            let after = self
-                .receivers
-                .iter()
-                .map(|node| node.whole_after[sbn as usize]);
-            after.max().unwrap_or(0).max(layout.block_len(sbn).into())
+        let random = &mut self.random;
+        let (volley, next) = match what {
+            Happening::Forge(count) => (attacker.forge(&known, count, random), None),
+            Happening::Replay(count) => (attacker.replay_burst(&known, count, random), None),
+            Happening::Act(at) => match self.scenario.faults[at].assault() {
+                Some(assault) => attacker.act(&known, assault, random),
+                None => return,
+            },
+            _ => return,
         };
-        (0..layout.blocks())
-            .map(|sbn| u64::from(of_block(sbn)))
-            .sum()
-    }
-
-    fn trace_hash(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.sender.trace.value().to_be_bytes());
-        for node in &self.receivers {
-            hasher.update(&node.trace.value().to_be_bytes());
+        self.departures.extend(volley.packets);
+        self.shapes.extend(volley.shapes);
+        self.deliver_feedback();
+        self.sender.inbox.extend(volley.feedback);
+        self.sort_inbox();
+        if let Some(next) = next {
+            self.happenings.push((next, what));
+            self.happenings
+                .sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         }
-        hasher.update(&self.now.to_be_bytes());
-        hasher.finalize().to_hex()[..32].to_string()
     }
 }
 
 fn happenings(scenario: &Scenario) -> Vec<(u64, Happening)> {
     let mut happenings = Vec::new();
-    for fault in &scenario.faults {
+    for (at_fault, fault) in scenario.faults.iter().enumerate() {
         match *fault {
             Fault::CrashSender { at, down } => {
                 let at = at.as_nanos() as u64;
@@ -443,18 +293,19 @@ fn happenings(scenario: &Scenario) -> Vec<(u64, Happening)> {
             Fault::Replay { at, count } => {
                 happenings.push((at.as_nanos() as u64, Happening::Replay(count)));
             }
+            Fault::Attack(assault) => {
+                happenings.push((assault.at.as_nanos() as u64, Happening::Act(at_fault)));
+            }
+            Fault::Interrupt { at } => {
+                let what = Happening::EndEarly(EndReason::Interrupted);
+                happenings.push((at.as_nanos() as u64, what));
+            }
+            Fault::ChangeImage { at } => {
+                let what = Happening::EndEarly(EndReason::ImageChanged);
+                happenings.push((at.as_nanos() as u64, what));
+            }
             _ => {}
         }
     }
     happenings
 }
-
-/// A receiver registers within this time and 20 round trips.
-const HEARING_NS: u64 = 1_000_000_000;
-
-/// What one receiver may say: so many messages in any case, and so many a
-/// second; one for an eighth of its buffer; and each time that it is started, its
-/// share of NACKs.
-const FEEDBACK_FIRST: u64 = 100;
-const FEEDBACK_PER_S: f64 = 60.0;
-const NACKS_PER_BLOCK: u64 = 8;

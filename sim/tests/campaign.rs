@@ -1,4 +1,4 @@
-//! Random scenarios: the pinned seeds, and new ones in every run.
+//! Random scenarios: new ones in every run.
 
 use linecast_sim::{Report, random_scenario, run, run_seeds};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,21 +31,6 @@ fn fresh_seeds_break_no_rule() {
     let first = now.as_millis() as u64;
     let failed = failures(first..first + FRESH);
     assert!(failed.is_empty(), "replay:\n{}", failed.join("\n"));
-}
-
-#[test]
-fn pinned_seeds_break_no_rule() {
-    for line in include_str!("pinned.txt").lines() {
-        let Some(seed) = line.split_whitespace().next() else {
-            continue;
-        };
-        let Ok(seed) = seed.parse() else {
-            assert!(line.starts_with('#'), "no seed: {line}");
-            continue;
-        };
-        let failed = failures(seed..seed + 1);
-        assert!(failed.is_empty(), "{line}\n{}", failed.join("\n"));
-    }
 }
 
 #[test]

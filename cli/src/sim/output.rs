@@ -11,16 +11,17 @@ pub(super) fn json(report: &Report) {
 
 pub(super) fn scenario(scenario: &Scenario) {
     println!(
-        "{} receivers, {} bytes in symbols of {} and blocks of {}, {} lanes, {} bit/s, rtt {:?}, {:?}",
+        "{} receivers, {} bytes in symbols of {} and blocks of {}, {} lanes, rtt {:?}, {:?}{}",
         scenario.receivers,
         scenario.size_bytes,
         scenario.symbol_bytes,
         scenario.block_symbols,
         scenario.lanes,
-        scenario.rate_bps,
         scenario.rtt,
         scenario.content,
+        if scenario.trains { ", in trains" } else { "" },
     );
+    println!("{:?}", scenario.push);
     println!("{:?}", scenario.network);
     let devices = scenario.devices.iter().map(|device| format!("{device:?}"));
     let faults = scenario.faults.iter().map(|fault| format!("{fault:?}"));
@@ -48,6 +49,13 @@ pub(super) fn table(report: &Report) {
             format!(
                 "{} source, {} parity, {} repair",
                 report.source_sent, report.parity_sent, report.repair_sent
+            ),
+        ),
+        (
+            "beside them",
+            format!(
+                "{} symbols by unicast, {} trains taken, {} members",
+                report.unicast_sent, report.trains_taken, report.members
             ),
         ),
         (

@@ -17,8 +17,17 @@ use toml::{Spanned, Value};
 const RUNS_MAX: u64 = 100_000;
 
 /// Flags that say what the command does with runs rather than what a run is.
-const OUTSIDE: [&str; 8] = [
-    "jobs", "json", "plan", "plots", "progress", "random", "repeat", "seeds",
+const OUTSIDE: [&str; 10] = [
+    "jobs",
+    "json",
+    "plan",
+    "plots",
+    "print-scenario",
+    "progress",
+    "random",
+    "repeat",
+    "scenario",
+    "seeds",
 ];
 
 /// The file as it is written.

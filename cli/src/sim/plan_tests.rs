@@ -68,6 +68,9 @@ fn every_flag_is_of_a_run_or_outside_and_conflicts_with_a_plan() {
             Some("BLOCK:ESI") => "=0:1",
             Some("RATE:SIZE") => "=1gbit:1MiB",
             Some("START+LENGTH") => "=1s+1s",
+            Some("RECEIVER:RATE:SIZE") => "=0:1gbit:1MiB",
+            Some("N+ABSENT") => "=1+0",
+            Some("WHAT") => "=wait",
             _ => "=1",
         };
         let words = ["--plan=p".to_string(), format!("--{name}{value}")];

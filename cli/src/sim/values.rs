@@ -1,7 +1,7 @@
 //! Values of flags: parts, pairs, drops, bottlenecks, outages and seeds.
 
 use linecast_net::command::units;
-use linecast_sim::{Bottleneck, Direction, Drop, Outage, Scope};
+use linecast_sim::{Bottleneck, Device, Direction, Drop, Outage, Roster, Scope, Slow};
 use std::ops::Range;
 
 pub(super) fn share(text: &str) -> Result<f64, units::UnitError> {
@@ -44,6 +44,38 @@ pub(super) fn bottleneck(text: &str) -> Result<Bottleneck, String> {
     Ok(Bottleneck {
         rate_bps: units::rate_bps(rate).map_err(|error| error.to_string())?,
         queue_bytes: units::size_bytes(queue).map_err(|error| error.to_string())?,
+    })
+}
+
+pub(super) fn port(text: &str) -> Result<Device, String> {
+    let (receiver, link) = pair(text, ":", "RECEIVER:RATE:SIZE")?;
+    let receiver = receiver
+        .parse()
+        .map_err(|error| format!("{receiver:?}: {error}"))?;
+    Ok(Device {
+        port: Some(bottleneck(link)?),
+        ..Device::ordinary(receiver)
+    })
+}
+
+pub(super) fn slow(text: &str) -> Result<Slow, String> {
+    match text {
+        "wait" => Ok(Slow::Wait),
+        "drop" => Ok(Slow::Drop),
+        "unicast" => Ok(Slow::Unicast),
+        _ => Err(format!("wait, drop or unicast expected, got {text:?}")),
+    }
+}
+
+pub(super) fn roster(text: &str) -> Result<Roster, String> {
+    let (enrolled, absent) = pair(text, "+", "N+ABSENT")?;
+    let number = |text: &str| {
+        text.parse::<u32>()
+            .map_err(|error| format!("{text:?}: {error}"))
+    };
+    Ok(Roster {
+        enrolled: (0..number(enrolled)?).collect(),
+        absent: number(absent)?,
     })
 }
 

@@ -1,10 +1,10 @@
 //! What a receiver can tell of itself when the run is over.
 
 use super::{Power, ReceiverNode};
-use linecast_protocol::key::PublicKey;
 use linecast_protocol::limits::WINDOW_PACKETS;
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::receiver::report_packets;
+use std::net::SocketAddr;
 
 impl ReceiverNode {
     /// Adds what the machine counted, before it goes or at the end.
@@ -49,9 +49,16 @@ impl ReceiverNode {
         )
     }
 
-    /// Its public key.
-    pub(crate) fn key(&self) -> PublicKey {
-        self.config.key.public()
+    /// Address of its feedback.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Packets that it counted as lost in the session that it follows, and as
+    /// received.
+    pub(crate) fn losses(&self) -> (u64, u64) {
+        let counters = self.machine.session().map(|session| session.counters());
+        counters.map_or((0, 0), |counters| (counters.lost, counters.received))
     }
 
     pub(crate) fn index(&self) -> u32 {

@@ -20,7 +20,7 @@ impl ReceiverNode {
                     return None;
                 }
                 self.cursor += 1;
-                if self.is_lost(packet, arrival, around) {
+                if !self.is_for_me(packet) || self.is_lost(packet, arrival, around) {
                     continue;
                 }
                 (arrival, self.cursor - 1)
@@ -33,6 +33,9 @@ impl ReceiverNode {
                 self.late.pop();
                 first
             };
+            let Some(arrival) = self.pass_port(arrival, number, around) else {
+                continue;
+            };
             if self.power != Power::Up {
                 continue;
             }
@@ -40,6 +43,19 @@ impl ReceiverNode {
                 let altered = self.alter(number, around);
                 return Some((at, Arrived { number, altered }));
             }
+        }
+    }
+
+    /// Whether a packet comes this way at all.
+    fn is_for_me(&self, packet: &Packet) -> bool {
+        packet.to.is_none_or(|to| to == self.address)
+    }
+
+    /// When a packet has passed the slow port, if there is one and it has room.
+    fn pass_port(&mut self, arrival: u64, number: u64, around: &Surroundings<'_>) -> Option<u64> {
+        match &mut self.port {
+            Some(port) => port.pass(arrival, around.trunk.packet(number)?.body.bytes()),
+            None => Some(arrival),
         }
     }
 
@@ -52,7 +68,7 @@ impl ReceiverNode {
         {
             let arrival = packet.at + self.way_ns;
             self.cursor += 1;
-            if self.is_lost(packet, arrival, around) {
+            if !self.is_for_me(packet) || self.is_lost(packet, arrival, around) {
                 continue;
             }
             let copies = 1 + u32::from(chance(&mut self.random, network.duplicate));
@@ -108,7 +124,7 @@ impl ReceiverNode {
             return None;
         }
         let mut packet = around.trunk.packet(number)?.clone();
-        crate::forgery::flip(&mut packet.body, &mut self.random);
+        crate::noise::flip(&mut packet.body, &mut self.random);
         Some(Box::new(packet))
     }
 }

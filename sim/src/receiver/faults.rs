@@ -10,8 +10,12 @@ use linecast_protocol::time::Duration;
 impl ReceiverNode {
     pub(super) fn happen(&mut self, step: Step, moment: &mut Moment<'_>) {
         let at = moment.at;
-        if self.power == Power::Gone || (self.power == Power::Ended && !matches!(step, Step::Leave))
-        {
+        let heeded = match self.power {
+            Power::Gone => false,
+            Power::Ended => matches!(step, Step::Leave | Step::Restart),
+            _ => true,
+        };
+        if !heeded {
             return;
         }
         match step {
@@ -20,14 +24,24 @@ impl ReceiverNode {
                 self.up_at = at;
                 self.counts.starts += 1;
                 self.config.seed = self.random.next_u64();
+                self.config.life = self.random.next_u64().to_be_bytes();
                 self.machine = Receiver::new(self.config.clone());
                 self.due = u64::MAX;
+            }
+            Step::Restart => {
+                if self.failed && self.installed_at.is_none() {
+                    self.happen(Step::Crash { disk_loss: 0.0 }, moment);
+                    (self.failed, self.rotten) = (false, false);
+                    self.power = Power::Down;
+                    self.happen(Step::Start, moment);
+                }
             }
             Step::Crash { disk_loss } => {
                 self.note_counts();
                 self.power = Power::Down;
                 self.pending = None;
                 self.finishing = None;
+                self.doubted.clear();
                 self.announced_verified = false;
                 self.offers = OfferBytes::default();
                 self.socket.reset();
@@ -81,6 +95,7 @@ pub(super) enum Step {
     Pause { until: u64 },
     Jump { by: u64 },
     DiskFull,
+    Restart,
     Rot,
 }
 
@@ -116,6 +131,9 @@ pub(super) fn steps(index: u32, scenario: &Scenario) -> Vec<(u64, Step)> {
             }
             Fault::DiskFull { receiver, at } if receiver == index => {
                 steps.push((ns(at), Step::DiskFull));
+            }
+            Fault::Restart { receiver, at } if receiver == index => {
+                steps.push((ns(at), Step::Restart));
             }
             Fault::RotDisk { receiver, at } if receiver == index => {
                 steps.push((ns(at), Step::Rot));

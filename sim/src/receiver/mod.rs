@@ -3,42 +3,43 @@
 
 mod account;
 mod arrivals;
+mod events;
 mod faults;
+mod speech;
 mod symbols;
+mod trains;
 
-use crate::check::{Checker, Rule};
+use crate::check::Checker;
 use crate::clock::Clock;
-use crate::draw::{below, chance, stream};
+use crate::draw::{below, stream};
 use crate::image::Image;
+use crate::keys::device_key;
+use crate::link::Link;
 use crate::loss::LossProcess;
-use crate::packet::{Body, Origin, Packet};
-use crate::scenario::{Direction, Scenario};
-use crate::sender::{Feedback, sender_address};
+use crate::packet::{Body, Packet};
+use crate::scenario::{Fault, Scenario};
+use crate::sender::Feedback;
 use crate::socket::Socket;
 use crate::store::{OfferBytes, Store};
 use crate::trace::Trace;
 use crate::trunk::Trunk;
 use faults::{Step, steps};
-use linecast_protocol::key::SigningKey;
-use linecast_protocol::message::Figures;
-use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::SessionShape;
 use linecast_protocol::random::Random;
-use linecast_protocol::receiver::{Event, Receiver, SessionConfig, Verdict};
+use linecast_protocol::receiver::{Receiver, SessionConfig, Verdict};
 use linecast_protocol::time::Time;
-use linecast_protocol::wire::{CommandBody, Message};
+use linecast_protocol::wire::{CommandBody, DataHeader, Message};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-/// Packets that an ordinary socket buffer holds: 8 MiB of 2,304 bytes.
-const BUFFER_PACKETS: u32 = 3_640;
 /// Sync and rename of a staged image.
 const FINISH_NS: u64 = 2_000_000;
-/// What an attacker on the same network sends from.
-const STRANGER: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 254, 0, 1)), 7600);
+/// Address of a receiver.
+pub(crate) fn receiver_address(index: u32) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::from(0x0A00_0002 + index), 7600))
+}
 
 /// What all nodes share.
 pub(crate) struct Surroundings<'a> {
@@ -47,6 +48,8 @@ pub(crate) struct Surroundings<'a> {
     /// Shapes of the sessions so far, by instance id.
     pub shapes: &'a BTreeMap<u16, SessionShape>,
     pub image: &'a Option<Arc<Image>>,
+    /// Whether the image has changed at the sender since the push began.
+    pub image_changed: bool,
 }
 
 /// One moment of a receiver: amid what it lives, and what comes of it.
@@ -66,7 +69,8 @@ enum Power {
     Down,
     /// Running.
     Up,
-    /// Its process has ended: the image is installed and told, or it failed.
+    /// Its process has ended: the image is installed and told, or it failed, or the
+    /// sender gave up.
     Ended,
     /// Switched off for good.
     Gone,
@@ -90,6 +94,10 @@ pub(crate) struct Counts {
     pub nacks_sent: u64,
     pub nacks_suppressed: u64,
     pub delivered: u64,
+    /// Trains that the machine took at once.
+    pub trains: u64,
+    /// Bytes of the longest message.
+    pub longest: usize,
 }
 
 /// A receiver and its device.
@@ -112,10 +120,14 @@ pub(crate) struct ReceiverNode {
     /// Arrivals out of order, where the network jitters.
     late: BinaryHeap<Reverse<(u64, u64)>>,
     pending: Option<(u64, Arrived)>,
+    /// The slow port that it hangs on.
+    port: Option<Link>,
     socket: Socket,
     faults: Vec<(u64, Step)>,
     due: u64,
     finishing: Option<u64>,
+    /// Leaves that did not match, and when they are given up.
+    doubted: Vec<(u64, u64)>,
     pub verified_at: Option<u64>,
     pub installed_at: Option<u64>,
     announced_verified: bool,
@@ -128,18 +140,20 @@ pub(crate) struct ReceiverNode {
     message: Vec<u8>,
     /// When its process was started.
     pub up_at: u64,
+    /// How long its completions are lost, and until when once it has said one.
+    mute_ns: u64,
+    muted_until: Option<u64>,
 }
 
 impl ReceiverNode {
     pub(crate) fn new(index: u32, scenario: &Scenario) -> ReceiverNode {
         let mut random = stream(scenario.seed, 10_000 + u64::from(index));
-        let device = scenario.devices.iter().find(|d| d.receiver == index);
-        let buffer = device.map_or(BUFFER_PACKETS, |d| d.buffer_packets);
-        let mut key_seed = [0; 32];
-        key_seed[..4].copy_from_slice(&index.to_be_bytes());
-        key_seed[31] = 1;
+        let device = scenario.device(index);
+        let buffer = device.buffer_packets;
         let config = SessionConfig {
-            key: SigningKey::from_seed(key_seed),
+            key: device_key(index),
+            installation: (u64::from(index) + 1).to_be_bytes(),
+            life: random.next_u64().to_be_bytes(),
             node: 1000 + index,
             name: format!("line-{index}"),
             buffer_packets: buffer,
@@ -147,22 +161,20 @@ impl ReceiverNode {
         };
         let offset = 1_000_000_000 + below(&mut random, 1 << 40);
         let late = scenario.joins_late(index);
-        let blocks = ObjectLayout::new(
-            scenario.size_bytes,
-            scenario.symbol_bytes,
-            scenario.block_symbols,
-        )
-        .map_or(0, |layout| layout.blocks());
-        let address = Ipv4Addr::from(0x0A00_0002 + index);
+        let blocks = scenario.image_layout().map_or(0, |layout| layout.blocks());
+        let muted = scenario.faults.iter().find_map(|fault| match fault {
+            Fault::LoseCompletions { receiver, length } if *receiver == index => Some(*length),
+            _ => None,
+        });
         let mut node = ReceiverNode {
             index,
-            address: SocketAddr::from((address, 7600)),
+            address: receiver_address(index),
             machine: Receiver::new(config.clone()),
             config,
             power: if late { Power::Down } else { Power::Up },
             store: None,
             offers: OfferBytes::default(),
-            clock: Clock::new(offset, device.map_or(0, |d| d.drift_ppm)),
+            clock: Clock::new(offset, device.drift_ppm),
             loss: LossProcess::new(
                 scenario.own_loss(index),
                 stream(scenario.seed, 100_000 + u64::from(index)),
@@ -176,10 +188,12 @@ impl ReceiverNode {
             cursor: 0,
             late: BinaryHeap::new(),
             pending: None,
-            socket: Socket::new(buffer, device.map_or(0, |d| d.packets_per_s)),
+            port: device.port.map(Link::new),
+            socket: Socket::new(buffer, device.packets_per_s),
             faults: steps(index, scenario),
             due: u64::MAX,
             finishing: None,
+            doubted: Vec::new(),
             verified_at: None,
             installed_at: None,
             announced_verified: false,
@@ -193,6 +207,8 @@ impl ReceiverNode {
             trace: Trace::default(),
             message: Vec::new(),
             up_at: 0,
+            mute_ns: muted.map_or(0, |length| length.as_nanos() as u64),
+            muted_until: None,
         };
         node.faults.reverse();
         node
@@ -269,9 +285,7 @@ impl ReceiverNode {
                     self.happen(step, moment);
                 }
             } else if packet_at <= own_at {
-                if let Some((_, arrived)) = self.pending.take() {
-                    self.receive(&arrived, moment);
-                }
+                self.take_packets(end.min(own_at).min(fault_at), moment);
             } else {
                 self.own_event(moment);
             }
@@ -282,7 +296,27 @@ impl ReceiverNode {
         if self.power != Power::Up {
             return u64::MAX;
         }
-        self.due.min(self.finishing.unwrap_or(u64::MAX))
+        let doubts = self.doubted.iter().map(|(_, until)| *until).min();
+        let others = self.finishing.into_iter().chain(doubts);
+        others.fold(self.due, u64::min)
+    }
+
+    /// Takes what has come: a train if the next packets continue the first.
+    fn take_packets(&mut self, before: u64, moment: &mut Moment<'_>) {
+        let Some((_, first)) = self.pending.take() else {
+            return;
+        };
+        if moment.around.scenario.trains {
+            let train = self.gather(first, before, moment);
+            if train.len() > 1 && self.receive_train(&train, moment) {
+                return;
+            }
+            train
+                .iter()
+                .for_each(|arrived| self.receive(arrived, moment));
+        } else {
+            self.receive(&first, moment);
+        }
     }
 
     fn receive(&mut self, arrived: &Arrived, moment: &mut Moment<'_>) {
@@ -296,10 +330,7 @@ impl ReceiverNode {
         }
         self.counts.delivered += 1;
         let now = self.clock.local(at);
-        let from = match packet.origin {
-            Origin::Sender => sender_address(),
-            Origin::Stranger => STRANGER,
-        };
+        let from = packet.origin.address();
         match &packet.body {
             Body::Data {
                 header,
@@ -313,14 +344,7 @@ impl ReceiverNode {
                 let verdict = self
                     .machine
                     .handle_data(now, from, &header, usize::from(*len));
-                self.trace.note(
-                    verdict_code(&verdict),
-                    at,
-                    u64::from(header.sequence) << 48
-                        | u64::from(header.toi) << 40
-                        | u64::from(header.id.sbn) << 16
-                        | u64::from(header.id.esi),
-                );
+                self.note_symbol(verdict_code(&verdict), at, &header);
                 self.keep(at, &verdict, payload, packet, around);
             }
             Body::Message(bytes) => {
@@ -331,6 +355,14 @@ impl ReceiverNode {
             }
         }
         self.follow_up(moment);
+    }
+
+    fn note_symbol(&mut self, code: u64, at: u64, header: &DataHeader) {
+        let what = u64::from(header.sequence) << 48
+            | u64::from(header.toi) << 40
+            | u64::from(header.id.sbn) << 16
+            | u64::from(header.id.esi);
+        self.trace.note(code, at, what);
     }
 
     fn hear(&mut self, now: Time, from: SocketAddr, message: Message<'_>, suppression: bool) {
@@ -350,35 +382,10 @@ impl ReceiverNode {
         let now = self.clock.local(moment.at);
         self.hash_leaves(now);
         while let Some(event) = self.machine.poll_event() {
-            self.handle_event(moment.at, event);
+            self.handle_event(event, moment);
         }
         if self.power == Power::Up {
             self.speak(moment);
-        }
-    }
-
-    fn handle_event(&mut self, at: u64, event: Event) {
-        self.trace.note(9, at, event_code(&event));
-        match event {
-            Event::Welcomed => {}
-            Event::Verified => {
-                self.announced_verified = true;
-                self.verified_at.get_or_insert(at);
-                if self.installed_at.is_some() {
-                    let now = self.clock.local(at);
-                    self.machine.finish(now, Figures::default(), None);
-                } else {
-                    self.finishing = Some(at + FINISH_NS);
-                }
-            }
-            // A receiver that has the image, or was told why it will not get
-            // it, ends. One that was interrupted waits for the next push.
-            Event::Ended(_) => {}
-            Event::Over { .. } => {
-                if self.installed_at.is_some() || self.failed {
-                    self.power = Power::Ended;
-                }
-            }
         }
     }
 
@@ -387,53 +394,8 @@ impl ReceiverNode {
             self.finishing = None;
             self.install(moment.at, moment.checker);
         }
+        self.tell_damage(moment.at);
         self.follow_up(moment);
-    }
-
-    fn speak(&mut self, moment: &mut Moment<'_>) {
-        let Moment {
-            at,
-            around,
-            out,
-            checker,
-        } = moment;
-        let at = *at;
-        let now = self.clock.local(at);
-        let mut due = self.machine.poll_timeout();
-        if due.is_some_and(|due| due <= now) {
-            for queue in self.machine.queues() {
-                checker.watch(queue, at, || format!("receiver {}", self.index));
-            }
-            let mut message = std::mem::take(&mut self.message);
-            while self.machine.poll_transmit(now, &mut message).is_some() {
-                self.counts.messages += 1;
-                self.counts.bytes += message.len() as u64;
-                self.trace.note_bytes(11, at, &message);
-                let lost = chance(&mut self.random, around.scenario.network.feedback_loss)
-                    || self.is_cut(at, Direction::Up, around.scenario);
-                if !lost {
-                    let jitter = self.random.within(around.scenario.network.jitter);
-                    out.push(Feedback {
-                        at: at + self.way_ns + jitter.as_nanos() as u64,
-                        from: self.address,
-                        bytes: message.clone(),
-                    });
-                }
-            }
-            self.message = message;
-            while let Some(event) = self.machine.poll_event() {
-                self.handle_event(at, event);
-            }
-            due = self.machine.poll_timeout();
-            checker.check(due.is_none_or(|due| due > now), Rule::Wakeups, at, || {
-                format!("receiver {} wants to be woken at once", self.index)
-            });
-        }
-        let silent = due.is_none() && self.machine.session().is_some_and(|s| !s.is_over());
-        checker.check(!silent, Rule::Wakeups, at, || {
-            format!("receiver {} never wants to be woken", self.index)
-        });
-        self.due = due.map_or(u64::MAX, |due| self.clock.global(due).max(at + 1));
     }
 }
 
@@ -441,16 +403,8 @@ fn verdict_code(verdict: &Verdict) -> u64 {
     match verdict {
         Verdict::Refused(_) => 20,
         Verdict::Duplicate => 21,
+        Verdict::Again { .. } => 30,
         Verdict::Offer { .. } => 22,
         Verdict::Keep { held, .. } => 23 + *held as u64,
-    }
-}
-
-fn event_code(event: &Event) -> u64 {
-    match event {
-        Event::Welcomed => 1,
-        Event::Verified => 2,
-        Event::Ended(_) => 3,
-        Event::Over { finished } => 4 + u64::from(*finished),
     }
 }

@@ -3,17 +3,19 @@
 use super::{ReceiverNode, Surroundings};
 use crate::check::{Checker, Rule};
 use crate::image::Image;
-use crate::packet::{Packet, Payload};
+use crate::packet::{Body, Packet, Payload};
 use crate::scenario::Content;
-use crate::sender::sender_address;
 use crate::store::Store;
+use linecast_protocol::message::Cause;
 use linecast_protocol::message::Figures;
 use linecast_protocol::object::ObjectLayout;
-use linecast_protocol::object::tree;
 use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SessionShape};
 use linecast_protocol::receiver::{Held, OfferKey, Verdict};
 use linecast_protocol::time::Time;
 use linecast_protocol::wire::Fti;
+
+/// So long may a leaf that does not match be put right by what comes next.
+const DOUBT_NS: u64 = 4_000_000;
 
 impl ReceiverNode {
     pub(super) fn keep(
@@ -55,6 +57,21 @@ impl ReceiverNode {
                     session.handle_restored(toi, id.sbn);
                 }
             }
+            // What comes last is kept, until its leaf is verified.
+            Verdict::Again { toi, id } => {
+                let (Some(store), Some(session)) = (&mut self.store, self.machine.session()) else {
+                    return;
+                };
+                let Some(layout) = session.shape().layout(toi) else {
+                    return;
+                };
+                let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
+                let leaves = session.leaves().filter(|_| toi == IMAGE_TOI);
+                store.keep_source(toi, index, payload, leaves);
+                if toi == IMAGE_TOI {
+                    self.judge_again(index);
+                }
+            }
             Verdict::Offer { key, fti, id, held } => {
                 self.offers.keep(key, id.esi, payload);
                 if held != Held::New {
@@ -62,6 +79,35 @@ impl ReceiverNode {
                 }
             }
             Verdict::Duplicate | Verdict::Refused(_) => {}
+        }
+    }
+
+    /// Keeps the symbols of a train that completed `held`.
+    pub(super) fn keep_train(&mut self, packets: &[&Packet], held: Held, ordinal: u32) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        let layout = session.shape().image;
+        let mut block = 0;
+        for packet in packets {
+            if let Body::Data {
+                header, payload, ..
+            } = &packet.body
+            {
+                block = header.id.sbn;
+                let index = layout.first_symbol(block) + u64::from(header.id.esi);
+                store.keep_source(IMAGE_TOI, index, payload, session.leaves());
+            }
+        }
+        if held == Held::New {
+            return;
+        }
+        self.whole_after[block as usize] = ordinal;
+        if held == Held::Restorable
+            && let Some(blocks) = session.blocks(IMAGE_TOI)
+        {
+            store.restore(IMAGE_TOI, block, blocks, session.leaves());
+            session.handle_restored(IMAGE_TOI, block);
         }
     }
 
@@ -76,7 +122,7 @@ impl ReceiverNode {
     ) {
         let shape = match around.scenario.content {
             Content::Identities => {
-                let genuine = key.from == sender_address() && matches!(payload, Payload::Good);
+                let genuine = matches!(payload, Payload::Good);
                 around
                     .shapes
                     .get(&key.sender.1)
@@ -86,13 +132,17 @@ impl ReceiverNode {
             Content::Bytes => self.offered_shape(key, fti),
         };
         let Some(shape) = shape else {
-            return self.machine.refuse(key);
+            let now = self.clock.local(at);
+            return self
+                .machine
+                .refuse(now, key, None, Cause::SIGNATURE, "of the simulator");
         };
         let fresh = || Store::new(shape, around.image.clone());
         let store = self.store.get_or_insert_with(fresh);
         let (known, verified) = store.resume(&shape);
         let now = self.clock.local(at);
         self.finishing = None;
+        self.doubted.clear();
         self.machine
             .follow(now, key, shape, known, verified.into_iter());
     }
@@ -108,32 +158,48 @@ impl ReceiverNode {
             return;
         };
         if session.leaf_list_complete() {
-            let matches = store.leaf_list_matches();
-            session.handle_leaf_list(now, matches);
-            if !matches {
+            let wrong = store.wrong_list();
+            session.handle_leaf_list(now, &wrong);
+            if !wrong.is_empty() {
                 let blocks = session.shape().leaves.map_or(0, |l| l.blocks());
                 (0..blocks).for_each(|sbn| {
                     store.drop_parity(LEAVES_TOI, sbn);
                 });
             }
         }
+        let until = self.clock.global(now) + DOUBT_NS;
         while let Some(leaf) = self.machine.poll_leaf() {
-            let matches = store.leaf_matches(leaf);
-            let Some(session) = self.machine.session_mut() else {
-                return;
-            };
-            if matches {
-                session.handle_verified(leaf);
-            } else {
-                session.handle_damaged(now, leaf);
+            match (store.leaf_matches(leaf), self.machine.session_mut()) {
+                (true, Some(session)) => session.handle_verified(leaf),
+                _ => self.doubted.push((leaf, until)),
             }
-            if !matches {
-                let layout = session.shape().image;
-                let range = tree::leaf_range(layout.size(), leaf);
-                let touching = layout.symbols_touching(&range);
-                let touched = layout.blocks_touching(&touching);
-                touched.for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
-            }
+        }
+    }
+
+    /// A symbol was written again: whoever was found wrong before may be right now.
+    fn judge_again(&mut self, index: u64) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        let touched = session
+            .leaves()
+            .map_or(0..0, |leaves| leaves.touched_by(index));
+        let right =
+            |(leaf, _): &mut (u64, u64)| touched.contains(leaf) && store.leaf_matches(*leaf);
+        for (leaf, _) in self.doubted.extract_if(.., right) {
+            session.handle_verified(leaf);
+        }
+    }
+
+    /// Tells of leaves that nothing has put right.
+    pub(super) fn tell_damage(&mut self, at: u64) {
+        let (Some(store), Some(session)) = (&mut self.store, self.machine.session_mut()) else {
+            return;
+        };
+        let now = self.clock.local(at);
+        for (leaf, _) in self.doubted.extract_if(.., |(_, until)| *until <= at) {
+            let blocks = session.handle_damaged(now, leaf);
+            blocks.for_each(|sbn| store.drop_parity(IMAGE_TOI, sbn));
         }
     }
 

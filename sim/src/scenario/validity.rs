@@ -1,6 +1,6 @@
 //! Which scenarios can be run.
 
-use super::{LossModel, SUBTREES_MAX, Scenario};
+use super::{Assault, Attack, LossModel, Rate, SUBTREES_MAX, Scenario};
 use linecast_protocol::limits::{LANES_MAX, ROSTER_MAX};
 use linecast_protocol::object::{LayoutError, ObjectLayout};
 
@@ -22,6 +22,16 @@ pub enum ScenarioError {
     /// A size that cannot be laid out.
     #[error(transparent)]
     Geometry(#[from] LayoutError),
+    /// A receiver that there is not.
+    #[error("{what}: a receiver below {receivers} expected, got {got}")]
+    Receiver {
+        /// Where it is named.
+        what: &'static str,
+        /// Receivers of the scenario.
+        receivers: u32,
+        /// Receiver got.
+        got: u32,
+    },
 }
 
 impl Scenario {
@@ -43,7 +53,7 @@ impl Scenario {
         };
         range("receivers", 1.0, ROSTER_MAX as f64, self.receivers.into())?;
         range("lanes", 1.0, LANES_MAX as f64, self.lanes.into())?;
-        range("rate (bit/s)", 1e4, 1e12, self.rate_bps as f64)?;
+        self.check_push(&range)?;
         range("symbol bytes", 64.0, 8896.0, self.symbol_bytes.into())?;
         let odd = f64::from(self.symbol_bytes % 64);
         range("symbol bytes modulo 64", 0.0, 0.0, odd)?;
@@ -69,7 +79,14 @@ impl Scenario {
         for model in models.into_iter().chain(outliers) {
             model.check(&range)?;
         }
+        for assault in self.assaults() {
+            assault.check(&range)?;
+        }
         for device in &self.devices {
+            self.check_receiver("device", device.receiver)?;
+            if let Some(port) = device.port {
+                range("port (bit/s)", 1e4, 1e12, port.rate_bps as f64)?;
+            }
             range("buffer (packets)", 64.0, 1e9, device.buffer_packets.into())?;
             range(
                 "clock drift (ppm)",
@@ -84,6 +101,82 @@ impl Scenario {
         Ok(())
     }
 }
+
+/// Checks one value against its range.
+type InRange<'a> = &'a dyn Fn(&'static str, f64, f64, f64) -> Result<(), ScenarioError>;
+
+impl Scenario {
+    fn check_push(&self, range: InRange<'_>) -> Result<(), ScenarioError> {
+        range("rate (bit/s)", 1e4, 1e12, self.push.rate.most_bps() as f64)?;
+        if let Rate::Auto {
+            floor_bps,
+            start_bps,
+            ceiling_bps,
+        } = self.push.rate
+        {
+            let most = ceiling_bps as f64;
+            range("floor of the rate (bit/s)", 1e4, most, floor_bps as f64)?;
+            range("first rate (bit/s)", 1e4, most, start_bps as f64)?;
+        }
+        if let Some(roster) = &self.push.roster {
+            let count = roster.enrolled.len() as f64 + f64::from(roster.absent);
+            range("devices on the roster", 1.0, 4_096.0, count)?;
+            for &receiver in &roster.enrolled {
+                self.check_receiver("roster", receiver)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_receiver(&self, what: &'static str, got: u32) -> Result<(), ScenarioError> {
+        let receivers = self.receivers;
+        if got < receivers {
+            return Ok(());
+        }
+        Err(ScenarioError::Receiver {
+            what,
+            receivers,
+            got,
+        })
+    }
+}
+
+impl Assault {
+    fn check(&self, range: InRange<'_>) -> Result<(), ScenarioError> {
+        range(
+            "attack (packets/s)",
+            1.0,
+            ATTACK_PER_S_MAX,
+            self.per_s.into(),
+        )?;
+        let length = self.length.as_secs_f64();
+        range("attack (s)", 0.0, ATTACK_S_MAX, length)?;
+        match self.attack {
+            Attack::Register {
+                keys,
+                nodes,
+                ranges,
+            } => {
+                range("keys of an attacker", 1.0, 10_000.0, keys.into())?;
+                range("node ids of a key", 1.0, 10_000.0, nodes.into())?;
+                range("ranges that are missing", 0.0, 6_000.0, ranges.into())
+            }
+            Attack::Complete { keys } => range("keys of an attacker", 1.0, 10_000.0, keys.into()),
+            Attack::Header { backoff, gsize, .. } => {
+                range("backoff factor", 0.0, 15.0, backoff.into())?;
+                range("code of the group size", 0.0, 15.0, gsize.into())
+            }
+            Attack::Overheard { bytes, .. } | Attack::Nack { bytes, .. } => {
+                range("bytes of a NACK", 48.0, 65_000.0, bytes.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// More would be no attack on the protocol but on the network.
+const ATTACK_PER_S_MAX: f64 = 10_000.0;
+const ATTACK_S_MAX: f64 = 60.0;
 
 impl LossModel {
     fn check(

@@ -1,8 +1,10 @@
-//! Packets that nobody should have sent: wrong bits, forgeries, replays.
+//! Bursts of packets with something wrong in them, without a plan.
 
+use super::{Attacker, Known, Volley, forged};
 use crate::draw::below;
 use crate::lanes::SOURCE_ID;
-use crate::packet::{Body, Origin, Payload};
+use crate::noise::{damage, flip_bit};
+use crate::packet::{Body, Origin};
 use crate::sender::Feedback;
 use crate::trunk::Departure;
 use linecast_protocol::limits::PARITY_MAX;
@@ -10,122 +12,39 @@ use linecast_protocol::message::Notice;
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::random::Random;
 use linecast_protocol::wire::{
-    CcList, Command, CommandBody, DATA_HEADER_BYTES, DataHeader, Level, Nack, NodeList, PayloadId,
-    RequestBuilder, Requests, SenderWord, Timestamp,
+    CcList, Command, CommandBody, Level, Nack, NodeList, PayloadId, RequestBuilder, Requests,
+    SenderWord, Timestamp,
 };
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// What an attacker has overheard.
-const OVERHEARD_MAX: usize = 512;
-
-/// Turns one bit of a packet over.
-pub(crate) fn flip(body: &mut Body, random: &mut Random) {
-    match body {
-        Body::Message(bytes) => {
-            let mut copy = bytes.to_vec();
-            flip_bit(&mut copy, random);
-            *body = Body::Message(copy.into());
-        }
-        Body::Data {
-            header,
-            len,
-            payload,
-        } => {
-            let total = DATA_HEADER_BYTES as u64 + u64::from(*len);
-            if below(random, total) >= DATA_HEADER_BYTES as u64 {
-                return damage(payload, random);
-            }
-            let mut bytes = [0; DATA_HEADER_BYTES];
-            header.emit(&mut bytes);
-            flip_bit(&mut bytes, random);
-            match DataHeader::parse(&bytes) {
-                Ok((flipped, DATA_HEADER_BYTES)) => {
-                    if (flipped.toi, flipped.id) != (header.toi, header.id) {
-                        damage(payload, random);
-                    }
-                    *header = flipped;
-                }
-                // No longer a symbol of ours.
-                _ => *body = Body::Message(bytes[..].into()),
-            }
-        }
-    }
-}
-
-fn flip_bit(bytes: &mut [u8], random: &mut Random) {
-    let bit = below(random, bytes.len() as u64 * 8);
-    if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
-        *byte ^= 1 << (bit % 8);
-    }
-}
-
-fn damage(payload: &mut Payload, random: &mut Random) {
-    match payload {
-        Payload::Bytes(bytes) => {
-            let mut copy = bytes.to_vec();
-            flip_bit(&mut copy, random);
-            *payload = Payload::Bytes(copy.into());
-        }
-        _ => *payload = Payload::Damaged,
-    }
-}
-
-/// Somebody who listens to the network and talks into it.
-#[derive(Debug, Default)]
-pub(crate) struct Attacker {
-    packets: VecDeque<Departure>,
-    feedback: VecDeque<Feedback>,
-}
-
 impl Attacker {
-    pub(crate) fn overhear(&mut self, packet: &Departure) {
-        self.packets.push_back(packet.clone());
-        if self.packets.len() > OVERHEARD_MAX {
-            self.packets.pop_front();
-        }
-    }
-
-    pub(crate) fn overhear_feedback(&mut self, feedback: &Feedback) {
-        self.feedback.push_back(feedback.clone());
-        if self.feedback.len() > OVERHEARD_MAX {
-            self.feedback.pop_front();
-        }
-    }
-
-    fn packet(&self, random: &mut Random) -> Option<Departure> {
-        let at = below(random, self.packets.len() as u64) as usize;
-        self.packets.get(at).cloned()
-    }
-
-    fn datagram(&self, random: &mut Random) -> Option<Feedback> {
-        let at = below(random, self.feedback.len() as u64) as usize;
-        self.feedback.get(at).cloned()
-    }
-
-    /// Sends `count` old packets and datagrams again.
-    pub(crate) fn replay(
+    /// `count` old packets and datagrams again.
+    pub(crate) fn replay_burst(
         &self,
-        at: u64,
+        known: &Known<'_>,
         count: u32,
         random: &mut Random,
-    ) -> (Vec<Departure>, Vec<Feedback>) {
-        let packets = (0..count).filter_map(|_| self.packet(random));
-        let packets = packets.map(|packet| Departure { at, ..packet }).collect();
-        let feedback = (0..count).filter_map(|_| self.datagram(random));
+    ) -> Volley {
+        let at = known.now;
+        let packets = (0..count).filter_map(|_| self.ear.packet(random));
+        let packets = packets.map(|packet| Departure {
+            at,
+            forged: true,
+            ..packet
+        });
+        let packets = packets.collect();
+        let feedback = (0..count).filter_map(|_| self.ear.datagram(random));
         let feedback = feedback.map(|old| Feedback { at, ..old }).collect();
-        (packets, feedback)
+        Volley {
+            packets,
+            feedback,
+            ..Volley::default()
+        }
     }
 
-    /// Sends `count` forged packets to the group, and as many datagrams to the
-    /// sender, for the session with this instance id.
-    pub(crate) fn forge(
-        &self,
-        at: u64,
-        count: u32,
-        instance_id: u16,
-        random: &mut Random,
-    ) -> (Vec<Departure>, Vec<Feedback>) {
+    /// `count` forged packets to the group, and as many datagrams to the sender.
+    pub(crate) fn forge(&self, known: &Known<'_>, count: u32, random: &mut Random) -> Volley {
+        let (at, instance_id) = (known.now, known.instance_id);
         let mut packets = Vec::new();
         for _ in 0..count {
             let body = match below(random, 10) {
@@ -137,15 +56,14 @@ impl Attacker {
             } else {
                 Origin::Sender
             };
-            packets.extend(body.map(|body| Departure {
-                at,
-                origin,
-                ordinal: 0,
-                body,
-            }));
+            packets.extend(body.map(|body| forged(at, origin, body)));
         }
         let datagrams = (0..count).filter_map(|_| self.forged_feedback(at, random));
-        (packets, datagrams.collect())
+        Volley {
+            feedback: datagrams.collect(),
+            packets,
+            ..Volley::default()
+        }
     }
 
     fn forged_symbol(&self, random: &mut Random) -> Option<Body> {
@@ -153,7 +71,7 @@ impl Attacker {
             mut header,
             len,
             mut payload,
-        } = self.packet(random)?.body
+        } = self.ear.packet(random)?.body
         else {
             return None;
         };
@@ -172,7 +90,7 @@ impl Attacker {
     }
 
     fn forged_feedback(&self, at: u64, random: &mut Random) -> Option<Feedback> {
-        let old = self.datagram(random)?;
+        let old = self.ear.datagram(random)?;
         let bytes = match below(random, 3) {
             0 => {
                 let mut bytes = old.bytes;
