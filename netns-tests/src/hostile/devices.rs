@@ -9,15 +9,19 @@ use linecast_protocol::wire::{Auth, Timestamp};
 use serde_json::Value;
 
 /// One such device, or one life of it.
+#[derive(Clone)]
 pub(super) struct Device {
     key: SigningKey,
     life: Life,
+    /// What a welcome names it by.
+    name: [u8; 8],
     /// Node id that it would like.
     node: u32,
     seal: Option<Seal>,
 }
 
 /// What a welcome gave it.
+#[derive(Clone)]
 struct Seal {
     session: [u8; 16],
     node: u32,
@@ -40,6 +44,7 @@ impl Device {
         Device {
             key,
             life,
+            name: life.name(),
             node: 0x0a00_0000 | number,
             seal: None,
         }
@@ -54,12 +59,14 @@ impl Device {
     /// The same device, started again.
     pub(super) fn reborn(mut self, number: u32) -> Device {
         self.life.number[..4].copy_from_slice(&number.to_be_bytes());
+        self.name = self.life.name();
         self
     }
 
     /// A clone of the device, on a machine of its own.
     pub(super) fn cloned(mut self, number: u32) -> Device {
         self.life.installation[..4].copy_from_slice(&number.to_be_bytes());
+        self.name = self.life.name();
         self
     }
 
@@ -124,10 +131,11 @@ impl Device {
     /// What its newest welcome in this session gave it, if that is the sender's.
     fn hear_welcome(&mut self, overheard: &Overheard) -> Option<&mut Seal> {
         let session = overheard.session.as_ref()?;
-        let (id, other) = (session.id()?, session.key()?);
-        let entry = overheard.welcomes.get(&self.life.name())?;
+        let entry = overheard.welcomes.get(&self.name)?;
+        let id = session.id()?;
         let fits = |seal: &Seal| seal.session == id && seal.nonce == entry.nonce;
         if !self.seal.as_ref().is_some_and(fits) {
+            let other = session.key()?;
             let welcome = self.life.welcome_key(&id, &self.key, &other);
             if !welcome.proves(&entry.proof, entry.node, entry.nonce) {
                 return None;

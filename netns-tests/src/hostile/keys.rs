@@ -103,7 +103,8 @@ pub(super) fn rename_node(ground: Ground) -> Generator {
 
 /// Registers one device after the other that `next` makes, and lets each that is
 /// welcome prove itself.
-fn register_each(ground: Ground, next: fn(u32) -> Device) -> Generator {
+fn register_each(ground: Ground, next: fn(Device, u32) -> Device) -> Generator {
+    let device = Device::new(0);
     let mut waiting: VecDeque<Device> = VecDeque::new();
     let mut turn = 0;
     Box::new(move |overheard: &Overheard| {
@@ -122,7 +123,7 @@ fn register_each(ground: Ground, next: fn(u32) -> Device) -> Generator {
                 return to_sender(&ground, 0, bytes);
             }
         }
-        let device = next(turn);
+        let device = next(device.clone(), turn);
         let bytes = device.register(sender, session, |_| {});
         waiting.push_back(device);
         if waiting.len() > WAITING {
@@ -134,12 +135,12 @@ fn register_each(ground: Ground, next: fn(u32) -> Device) -> Generator {
 
 /// One device in ever new lives, under ever new node ids.
 pub(super) fn live_often(ground: Ground) -> Generator {
-    register_each(ground, |turn| Device::new(0).reborn(turn).renamed(turn))
+    register_each(ground, |device, turn| device.reborn(turn).renamed(turn))
 }
 
 /// One key on ever new machines.
 pub(super) fn clone_often(ground: Ground) -> Generator {
-    register_each(ground, |turn| Device::new(0).cloned(turn).renamed(turn))
+    register_each(ground, |device, turn| device.cloned(turn).renamed(turn))
 }
 
 /// Registers ten thousand keys; those that are welcome claim loss.
