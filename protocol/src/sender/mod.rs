@@ -482,8 +482,9 @@ impl Sender {
             Phase::Ending => [Some(self.end_at), None],
             Phase::Done => return None,
         };
-        let deadline = self.config.deadline.map(|limit| self.started + limit);
         let open = self.phase < Phase::Ending;
+        let deadline = self.config.deadline.filter(|_| open);
+        let deadline = deadline.map(|limit| self.started + limit);
         let announce = open.then_some(self.announce_at);
         let answer = (open && self.answer_due).then_some(self.answer_at);
         phase
