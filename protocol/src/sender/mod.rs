@@ -467,7 +467,9 @@ impl Sender {
                 let settled = coming(settle).into_iter().chain(coming(measured));
                 [
                     Some(start),
-                    settled.chain(self.lacking.poll_timeout()).min(),
+                    settled
+                        .chain(self.lacking.poll_timeout().and_then(coming))
+                        .min(),
                 ]
             }
             Phase::Sending => [self.ledger.poll_timeout(), None],
