@@ -466,7 +466,7 @@ impl Sender {
                 let measured = self.newest_registration + MEASURE_MAX;
                 let settled = coming(settle).into_iter().chain(coming(measured));
                 [
-                    Some(start),
+                    Some(start).filter(|start| *start > self.checked),
                     settled
                         .chain(self.lacking.poll_timeout().and_then(coming))
                         .min(),
