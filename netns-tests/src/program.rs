@@ -24,6 +24,8 @@ pub struct Outcome {
     /// The JSON object on the last line of standard output; null if none is
     /// there.
     pub report: Value,
+    /// Standard output.
+    pub stdout: String,
     /// Standard error.
     pub stderr: String,
     /// The argument list, as the kernel has it.
@@ -72,6 +74,7 @@ impl Program {
         Outcome {
             code: status.code(),
             report: serde_json::from_str(last).unwrap_or(Value::Null),
+            stdout,
             stderr,
             arguments: self.arguments,
         }

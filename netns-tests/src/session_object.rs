@@ -36,20 +36,22 @@ impl SessionObject {
 
     /// An honest object around any two parts.
     pub fn of_parts(manifest: &[u8], signature: &[u8]) -> SessionObject {
+        let descriptor = Descriptor {
+            schema: DESCRIPTOR_SCHEMA.into(),
+            session: hex(&[0x5e; 16]),
+            session_key: hex(SigningKey::from_seed([5; 32]).public().as_bytes()),
+            symbol_bytes: SYMBOL_BYTES as u16,
+            block_symbols: 512,
+            codec: "gf16-low".into(),
+            num_parity: 64,
+            lanes: 1,
+            window_packets: 3_072,
+        };
         let offer = Offer {
-            descriptor: Descriptor {
-                schema: DESCRIPTOR_SCHEMA.into(),
-                session: hex(&[0x5e; 16]),
-                session_key: hex(SigningKey::from_seed([5; 32]).public().as_bytes()),
-                symbol_bytes: SYMBOL_BYTES as u16,
-                block_symbols: 512,
-                codec: "gf16-low".into(),
-                num_parity: 64,
-                lanes: 1,
-                window_packets: 3_072,
-            },
+            descriptor: &descriptor.to_bytes().expect("fields within their limits"),
             manifest,
             signature,
+            sender_signature: &[],
         };
         SessionObject(offer.to_bytes().expect("the parts fit"))
     }

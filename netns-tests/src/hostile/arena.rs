@@ -107,6 +107,7 @@ impl Arena {
             recorded: false,
             pause: false,
             silence: false,
+            table: false,
         };
         let mut programs = vec![self.push(&self.prelude, scene, "500mbit", None)];
         programs.extend(self.receivers(scene));
@@ -233,7 +234,10 @@ impl Arena {
 
     fn push(&self, release: &Release, scene: Scene, rate: &str, deadline: Option<&str>) -> Program {
         let count = self.settings.receivers.to_string();
-        let mut arguments = vec!["push", text(&release.image), "--json"];
+        let mut arguments = vec!["push", text(&release.image)];
+        if !scene.table {
+            arguments.push("--json");
+        }
         arguments.extend(["--key", text(&release.key), "--receivers", &count]);
         if scene.roster {
             arguments.extend(["--roster", text(&self.roster)]);

@@ -1,18 +1,27 @@
 //! The attacks: what each sends, and what it is tried against.
 
-use super::commands::{advertise_repairs, flush_everybody, hold_without_progress, welcome_wrongly};
+use super::commands::{
+    advertise_repairs, flush_everybody, hold_without_progress, poll_all, probe_wrongly,
+    welcome_wrongly,
+};
 use super::feedback::{
-    ask_for_everything, ask_the_group, date_back, poison_counts, replay_statuses,
+    ask_for_everything, ask_the_group, date_back, poison_counts, replay_feedback,
 };
 use super::keys::{
-    claim_loss, complete_without_device, hold_window, list_many_ranges, nack_at_length,
-    register_many_keys, rename_node,
+    claim_distance, claim_loss, clone_often, complete_without_device, count_too_much, hold_window,
+    lack_nowhere, live_often, nack_at_length, name_for_terminals, refuse_with_many_keys,
+    register_at_length, register_many_keys, rename_node,
 };
 use super::launcher::{Datagram, Origin, Pace};
-use super::offers::{offer_huge_image, offer_tiny_symbols, speak_to_terminals, take_over};
+use super::offers::{
+    offer_huge_image, offer_in_its_name, offer_tiny_symbols, provoke_refusals, speak_to_terminals,
+    take_over,
+};
 use super::overheard::Overheard;
 use super::rubbish::{send_nowhere, send_rubbish};
-use super::symbols::{forge_parity, forge_sequences, forge_symbols, replay_recording};
+use super::symbols::{
+    forge_behind, forge_parity, forge_sequences, forge_symbols, replay_recording,
+};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
@@ -56,6 +65,8 @@ pub struct Scene {
     /// Whether the attack begins when a sender has been killed in mid-push; the
     /// push is then begun again.
     pub silence: bool,
+    /// Whether the sender reports to a person, not to a program.
+    pub table: bool,
 }
 
 /// Receivers that trust one key, without loss.
@@ -66,6 +77,7 @@ const PLAIN: Scene = Scene {
     recorded: false,
     pause: false,
     silence: false,
+    table: false,
 };
 const PAUSED: Scene = Scene {
     pause: true,
@@ -73,6 +85,14 @@ const PAUSED: Scene = Scene {
 };
 const LOSSY: Scene = Scene {
     loss_per_mille: 50,
+    ..PLAIN
+};
+const SILENCE: Scene = Scene {
+    silence: true,
+    ..PLAIN
+};
+const TABLE: Scene = Scene {
+    table: true,
     ..PLAIN
 };
 const ROSTER: Scene = Scene {
@@ -190,10 +210,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("S3", "replayed manifest, own end: image changed", take_over),
     at(
-        Scene {
-            silence: true,
-            ..PLAIN
-        },
+        SILENCE,
         attack("S3k", "the same, after the sender was killed", take_over),
     ),
     attack(
@@ -218,8 +235,26 @@ pub const ATTACKS: &[Attack] = &[
         offer_tiny_symbols,
     ),
     attack("S6", "statuses of 2^63 packets (S8, A9)", poison_counts),
-    part("S7", "registrations of 5,000 ranges", list_many_ranges),
+    part("S6k", "own key: statuses of 2^63 packets", count_too_much),
+    part("S7", "registrations as large as can be", register_at_length),
+    at(
+        SILENCE,
+        part("S7p", "own key: pages that no image has", lack_nowhere),
+    ),
     attack("S9", "offers with terminal sequences", speak_to_terminals),
+    part(
+        "S9n",
+        "own keys: names, refusals with the same",
+        name_for_terminals,
+    ),
+    at(
+        TABLE,
+        part(
+            "S9t",
+            "the same, and a table for people",
+            name_for_terminals,
+        ),
+    ),
     at(
         LOSSY,
         attack("S12a", "REPAIR_ADV for everything", advertise_repairs),
@@ -244,7 +279,15 @@ pub const ATTACKS: &[Attack] = &[
             forge_sequences,
         )),
     ),
-    part("S14a", "own key: NACKs of 60 KiB", nack_at_length),
+    from(
+        FORGED,
+        per_symbol(attack("S13c", "forged symbols behind, 1:1", forge_behind)),
+    ),
+    part(
+        "S14a",
+        "own key: NACKs for all, up to 60 KiB",
+        nack_at_length,
+    ),
     part("S14b", "own key: a new node id each time", rename_node),
     part("S14c", "own key: 45 % loss claimed", claim_loss),
     part("S14d", "own key: holds the window", hold_window),
@@ -256,6 +299,13 @@ pub const ATTACKS: &[Attack] = &[
     at(
         ROSTER,
         part("S14g", "45 % loss claimed, roster", claim_loss),
+    ),
+    part("S14h", "own key: a new life each time", live_often),
+    part("S14i", "own key: a new machine each time", clone_often),
+    part("S14j", "own key: round trips of 9 s", claim_distance),
+    at(
+        ROSTER,
+        part("S14k", "round trips of 9 s, roster", claim_distance),
     ),
     part(
         "S15",
@@ -269,6 +319,16 @@ pub const ATTACKS: &[Attack] = &[
         },
         attack("S17", "replay of a session that ended", replay_recording),
     ),
+    Attack {
+        per_second_max: 1_000,
+        ..attack("S18", "refusals provoked, and replayed", provoke_refusals)
+    },
+    attack("S19", "bad offers in the sender's name", offer_in_its_name),
+    part("S20", "10,000 keys refuse", refuse_with_many_keys),
+    at(
+        ROSTER,
+        part("S20r", "10,000 keys refuse, roster", refuse_with_many_keys),
+    ),
     attack("A1", "NACKs full of whole objects", ask_for_everything),
     attack(
         "A2",
@@ -276,7 +336,13 @@ pub const ATTACKS: &[Attack] = &[
         welcome_wrongly,
     ),
     attack("A5", "signed ACKs with old stamps", date_back),
-    attack("A7", "old statuses", replay_statuses),
+    attack("A5p", "probes of 9 s ago", probe_wrongly),
+    attack(
+        "A7",
+        "feedback replayed, changed, unsealed",
+        replay_feedback,
+    ),
+    attack("P", "polls for all pages", poll_all),
     attack("R", "random, cut, changed, oversized", send_rubbish),
 ];
 

@@ -45,6 +45,37 @@ pub(super) fn welcome_wrongly(ground: Ground) -> Generator {
     })
 }
 
+/// Asks for the leaves of every page there could be, so that all receivers answer.
+pub(super) fn poll_all(ground: Ground) -> Generator {
+    const PAGES: u32 = 9;
+    let mut count = 0_u32;
+    Box::new(move |overheard: &Overheard| {
+        count = count.wrapping_add(1);
+        // Page 0, which every image of ours has, every second time.
+        let page = match count % (2 * PAGES) {
+            0 => u32::MAX,
+            turn if turn % 2 == 0 => turn / 2,
+            _ => 0,
+        };
+        to_group(&ground, messages::poll(overheard.sender?, page))
+    })
+}
+
+/// Probes with times of long ago and of times to come, which receivers answer
+/// under seal.
+pub(super) fn probe_wrongly(ground: Ground) -> Generator {
+    const AGO_MS: [u64; 4] = [9_000, 5_000, 500, 1 << 40];
+    let mut count = 0_u16;
+    Box::new(move |overheard: &Overheard| {
+        count = count.wrapping_add(1);
+        let mut clock = messages::stamp_before(overheard, AGO_MS[usize::from(count) % 4]);
+        if count.is_multiple_of(8) {
+            clock.sec = u32::MAX;
+        }
+        to_group(&ground, messages::probe(overheard.sender?, count, clock))
+    })
+}
+
 /// A session that is offered and then never goes on.
 pub(super) fn hold_without_progress(ground: Ground) -> Generator {
     /// Probes for each offer.
@@ -62,7 +93,7 @@ pub(super) fn hold_without_progress(ground: Ground) -> Generator {
             let object = messages::replayed_offer(session, id, &key, |_| {});
             messages::object_packets(sender, &object).swap_remove(0)
         } else {
-            messages::probe(sender, count as u16)
+            messages::probe(sender, count as u16, overheard.probe)
         };
         to_group(&ground, bytes)
     })

@@ -1,17 +1,15 @@
-//! The messages that attackers send, apart from when and to whom. What the wire
-//! profile says about them is written down here only.
+//! The messages of senders, as attackers send them: apart from when and to whom.
 
 use super::overheard::{Member, Overheard, Place, Sender, Session};
+use super::replies::everything;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
-use linecast_protocol::message::{
-    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, Activity, COMPLETE_CONTEXT, Complete, END_CONTEXT,
-    EndReason, Notice, REGISTER_CONTEXT, Register, Signed, Status, end_text,
-};
-use linecast_protocol::offer::{Descriptor, IMAGE_TOI, LEAVES_TOI, Offer, SESSION_TOI};
+use linecast_protocol::limits::PAGE_BYTES;
+use linecast_protocol::message::{END_CONTEXT, EndReason, Notice, WelcomeEntry, end_text};
+use linecast_protocol::offer::{Descriptor, IMAGE_TOI, Offer, SESSION_TOI};
 use linecast_protocol::wire::{
-    Ack, Command, CommandBody, DataHeader, Fti, Level, Message, Nack, NodeList, PayloadId,
-    RequestBuilder, Requests, SenderWord, Timestamp, flag, quantize,
+    Command, CommandBody, DataHeader, Fti, Message, NodeList, PayloadId, Requests, SenderWord,
+    Timestamp, flag, quantize,
 };
 use linecast_release::manifest::Manifest;
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
@@ -21,7 +19,8 @@ use serde_json::Value;
 const ITEMS_BYTES: usize = 1_168;
 const SYMBOL_BYTES: usize = 1_408;
 
-fn datagram(message: &Message<'_>) -> Vec<u8> {
+/// A message as it goes into a datagram.
+pub(super) fn datagram(message: &Message<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     message.emit(&mut bytes);
     bytes
@@ -36,12 +35,12 @@ fn command(sender: Sender, body: CommandBody<'_>) -> Vec<u8> {
     }))
 }
 
-/// A probe.
-pub(super) fn probe(sender: Sender, number: u16) -> Vec<u8> {
+/// A probe at this time of the sender's clock.
+pub(super) fn probe(sender: Sender, number: u16, clock: Timestamp) -> Vec<u8> {
     let body = CommandBody::Cc {
         cc_sequence: number,
-        sec: number.into(),
-        usec: 0,
+        sec: clock.sec,
+        usec: clock.usec,
         rate: None,
         nodes: linecast_protocol::wire::CcList::EMPTY,
     };
@@ -69,173 +68,50 @@ pub(super) fn advertisement(sender: Sender) -> Vec<u8> {
     command(sender, body)
 }
 
-/// Wrong node ids, and a header after which nobody speaks for hours.
+/// Welcomes all of these lives under a wrong node id, in a header after which
+/// nobody would speak for hours. Who has no session key cannot prove it.
 pub(super) fn welcome(sender: Sender, members: &[&Member], node: u32) -> Vec<u8> {
     let mut entries = Vec::new();
-    for key in members.iter().filter_map(|member| member.key) {
-        entries.extend_from_slice(&key[..8]);
-        entries.extend_from_slice(&node.to_be_bytes());
+    for life in members.iter().filter_map(|member| member.life) {
+        WelcomeEntry {
+            life: life.name(),
+            node,
+            nonce: u32::MAX - node,
+            proof: node.to_be_bytes().repeat(2).try_into().unwrap_or_default(),
+        }
+        .emit(&mut entries);
     }
-    let mut content = Vec::new();
-    Notice::Welcome(&entries).emit(&mut content);
     let word = SenderWord {
         grtt: 255,
         backoff: 15,
         gsize: 15,
         ..sender.word
     };
-    command(
-        Sender { word, ..sender },
-        CommandBody::Application(&content),
-    )
+    notice(Sender { word, ..sender }, &Notice::Welcome(&entries))
+}
+
+/// Asks who lacks leaves of a page, of which nobody has said anything yet.
+pub(super) fn poll(sender: Sender, page: u32) -> Vec<u8> {
+    let known = &[0; PAGE_BYTES];
+    notice(sender, &Notice::Poll { page, known })
+}
+
+fn notice(sender: Sender, notice: &Notice<'_>) -> Vec<u8> {
+    let mut content = Vec::new();
+    notice.emit(&mut content);
+    command(sender, CommandBody::Application(&content))
 }
 
 /// The end of a session, signed by who holds its key: the image has changed.
 pub(super) fn end(sender: Sender, session: [u8; 16], key: &SigningKey) -> Vec<u8> {
     let reason = EndReason::ImageChanged;
     let signature = key.sign(END_CONTEXT, &end_text(reason, &session));
-    let mut content = Vec::new();
-    Notice::End {
-        reason,
-        signature: &signature,
-    }
-    .emit(&mut content);
-    command(sender, CommandBody::Application(&content))
+    let signature = &signature;
+    notice(sender, &Notice::End { reason, signature })
 }
 
-/// Requests for all objects, so many of each.
-fn everything(limit_bytes: usize, repeats: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut builder = RequestBuilder::new(&mut bytes, limit_bytes);
-    let id = PayloadId::default();
-    for _ in 0..repeats {
-        for toi in [IMAGE_TOI, LEAVES_TOI] {
-            if !builder.push_item(Level::OBJECT, toi, id) {
-                return bytes;
-            }
-        }
-    }
-    bytes
-}
-
-/// A request for all objects, again and again up to `bytes`.
-pub(super) fn greedy_nack(sender: Sender, node: u32, stamp: Timestamp, bytes: usize) -> Vec<u8> {
-    let items = everything(bytes.saturating_sub(Nack::HEADER_BYTES), usize::MAX);
-    datagram(&Message::Nack(Nack {
-        sequence: 0,
-        source_id: node,
-        server_id: sender.source_id,
-        instance_id: sender.word.instance_id,
-        grtt_response: stamp,
-        cc: None,
-        requests: Requests::parse(&items).expect("requests of our own"),
-    }))
-}
-
-fn ack(sender: Sender, node: u32, stamp: Timestamp, ack_type: u8, payload: &[u8]) -> Vec<u8> {
-    datagram(&Message::Ack(Ack {
-        sequence: 0,
-        source_id: node,
-        server_id: sender.source_id,
-        instance_id: sender.word.instance_id,
-        ack_type,
-        ack_id: 0,
-        grtt_response: stamp,
-        cc: None,
-        payload,
-    }))
-}
-
-/// A status of so many packets received and lost, at one sequence.
-pub(super) fn status(sender: Sender, node: u32, counts: (u64, u64), sequence: u16) -> Vec<u8> {
-    let mut payload = Vec::new();
-    Status {
-        activity: Activity::Receiving,
-        received: counts.0,
-        lost: counts.1,
-        sequences: vec![sequence],
-        ..Status::default()
-    }
-    .emit(&mut payload);
-    ack(sender, node, Timestamp::default(), ACK_STATUS, &payload)
-}
-
-/// A registration that lacks every second of `missing` leaves, or all of them.
-pub(super) fn registration(
-    sender: Sender,
-    session: &Session,
-    key: &SigningKey,
-    node: u32,
-    missing: Option<u64>,
-) -> Vec<u8> {
-    let register = Register {
-        session: session.descriptor.session.clone(),
-        node,
-        name: format!("stranger-{node}"),
-        buffer_packets: 3_072,
-        missing: missing.map(|ranges| (0..ranges).map(|i| (2 * i, 2 * i + 1)).collect()),
-    };
-    let text = serde_json::to_vec(&register).expect("a plain structure");
-    let payload = signed(key, REGISTER_CONTEXT, &text);
-    ack(sender, node, Timestamp::default(), ACK_REGISTER, &payload)
-}
-
-/// A completion without an image.
-pub(super) fn completion(
-    sender: Sender,
-    session: &Session,
-    key: &SigningKey,
-    node: u32,
-) -> Option<Vec<u8>> {
-    let manifest: Value = serde_json::from_slice(&session.manifest).ok()?;
-    let complete = Complete {
-        session: session.descriptor.session.clone(),
-        root: manifest["root_b3"].as_str()?.to_owned(),
-        node,
-        ..Complete::default()
-    };
-    let text = serde_json::to_vec(&complete).expect("a plain structure");
-    let payload = signed(key, COMPLETE_CONTEXT, &text);
-    Some(ack(
-        sender,
-        node,
-        Timestamp::default(),
-        ACK_COMPLETE,
-        &payload,
-    ))
-}
-
-fn signed(key: &SigningKey, context: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut payload = Vec::new();
-    Signed {
-        key: key.public().as_bytes(),
-        signature: &key.sign(context, text),
-        text,
-    }
-    .emit(&mut payload);
-    payload
-}
-
-/// The same datagram with another stamp in its header, which nobody signs: it is
-/// NORM's, at a fixed place (RFC 5740 §4.3.2).
-pub(super) fn restamp(datagram: &[u8], stamp: Timestamp) -> Vec<u8> {
-    let mut bytes = datagram.to_vec();
-    if let Some(field) = bytes.get_mut(16..24) {
-        field[..4].copy_from_slice(&stamp.sec.to_be_bytes());
-        field[4..].copy_from_slice(&stamp.usec.to_be_bytes());
-    }
-    bytes
-}
-
-/// The same datagram to another sender or instance (RFC 5740 §4.3).
-pub(super) fn readdress(datagram: &mut [u8], sender: Sender) {
-    if let Some(field) = datagram.get_mut(8..14) {
-        field[..4].copy_from_slice(&sender.source_id.to_be_bytes());
-        field[4..].copy_from_slice(&sender.word.instance_id.to_be_bytes());
-    }
-}
-
-/// The replay of a signed manifest in a session of the attacker's own.
+/// The replay of a signed manifest in a session of the attacker's own. No sender
+/// has signed that one.
 pub(super) fn replayed_offer(
     session: &Session,
     id: [u8; 16],
@@ -248,12 +124,31 @@ pub(super) fn replayed_offer(
         ..session.descriptor.clone()
     };
     change(&mut descriptor);
+    let descriptor = descriptor.to_bytes().expect("fields within their limits");
+    offer([&descriptor, &session.manifest, &session.signature, &[]])
+}
+
+/// A session object of these parts.
+fn offer([descriptor, manifest, signature, sender_signature]: [&[u8]; 4]) -> Vec<u8> {
     let offer = Offer {
         descriptor,
-        manifest: &session.manifest,
-        signature: &session.signature,
+        manifest,
+        signature,
+        sender_signature,
     };
     offer.to_bytes().expect("parts of an offer fit an offer")
+}
+
+/// What makes a device refuse the very session that it is about to follow: with
+/// its id, or without any.
+pub(super) fn refusable_offer(session: &Session, number: u32) -> Vec<u8> {
+    let signature = &session.signature[..session.signature.len() / 2];
+    let whole = offer([&session.text, &session.manifest, signature, &[]]);
+    match number % 2 {
+        0 => whole,
+        // Of a profile that nobody speaks.
+        _ => [b"LCS9", &whole[4..]].concat(),
+    }
 }
 
 /// An offer of an image that no disk holds, signed by nobody who is trusted.
@@ -262,6 +157,7 @@ pub(super) fn huge_offer(session: &Session, id: [u8; 16], key: &SigningKey) -> V
         name: "huge".into(),
         version: 1,
         hardware: Vec::new(),
+        target: None,
         size_bytes: 1 << 47,
         root_b3: [7; 32],
         sha256: None,
@@ -271,9 +167,9 @@ pub(super) fn huge_offer(session: &Session, id: [u8; 16], key: &SigningKey) -> V
     .to_bytes();
     let signature = sshsig::sign(key, MANIFEST_NAMESPACE, &manifest);
     let session = Session {
-        descriptor: session.descriptor.clone(),
         manifest,
         signature: signature.as_bytes().to_vec(),
+        ..session.clone()
     };
     replayed_offer(&session, id, key, |descriptor| {
         descriptor.symbol_bytes = 64_960;
@@ -299,14 +195,8 @@ pub(super) fn speaking_offer(session: &Session, where_: usize) -> Vec<u8> {
             manifest = text.to_string().into_bytes();
         }
     }
-    let descriptor = descriptor.to_string().into_bytes();
-    let parts = [&descriptor[..], &manifest, &session.signature];
-    let mut object = b"LCS1".to_vec();
-    for part in parts {
-        object.extend_from_slice(&(part.len() as u32).to_be_bytes());
-    }
-    parts.iter().for_each(|part| object.extend_from_slice(part));
-    object
+    let descriptor = descriptor.to_string();
+    offer([descriptor.as_bytes(), &manifest, &session.signature, &[]])
 }
 
 /// One datagram for each symbol of a session object.

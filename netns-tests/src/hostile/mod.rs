@@ -3,12 +3,13 @@
 //! An attacker is a machine on the same switch. It hears every packet, feedback
 //! too ([`Wiretap`]), and sends its own from its own address or from any other
 //! ([`Launcher`]). What it sends is one of [`ATTACKS`]; what the messages look
-//! like is in `messages.rs` alone. An [`Arena`] runs pushes under attack, and a
+//! like is in `messages.rs` and `replies.rs` alone. An [`Arena`] runs pushes under attack, and a
 //! [`Trial`] says how one went.
 
 mod arena;
 mod attacks;
 mod commands;
+mod devices;
 mod feedback;
 mod keys;
 mod launcher;
@@ -17,6 +18,7 @@ mod offers;
 mod overheard;
 mod processes;
 mod release;
+mod replies;
 mod rubbish;
 mod symbols;
 mod table;

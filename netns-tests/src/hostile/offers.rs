@@ -4,7 +4,9 @@ use super::attacks::{Generator, Ground};
 use super::launcher::Datagram;
 use super::messages::{self, own_sender};
 use super::overheard::{Overheard, Session};
+use super::replies;
 use linecast_protocol::key::SigningKey;
+use linecast_protocol::wire::Timestamp;
 use std::collections::VecDeque;
 
 /// Sessions that are offered in turn.
@@ -50,7 +52,7 @@ pub(super) fn take_over(ground: Ground) -> Generator {
         let sender = own_sender(number % SESSIONS);
         let object = messages::replayed_offer(session, id, &key, |_| {});
         let mut packets = messages::object_packets(sender, &object);
-        packets.push(messages::probe(sender, number as u16));
+        packets.push(messages::probe(sender, number as u16, Timestamp::default()));
         // Every fourth time, so that receivers have had time to follow.
         if number.is_multiple_of(4) {
             packets.push(messages::end(sender, id, &key));
@@ -78,7 +80,7 @@ pub(super) fn offer_tiny_symbols(ground: Ground) -> Generator {
             descriptor.block_symbols = 1;
         });
         let mut packets = messages::object_packets(sender, &object);
-        packets.push(messages::probe(sender, number as u16));
+        packets.push(messages::probe(sender, number as u16, Timestamp::default()));
         packets
     })
 }
@@ -89,5 +91,51 @@ pub(super) fn speak_to_terminals(ground: Ground) -> Generator {
         let object = messages::speaking_offer(session, number as usize);
         // What was refused is not looked at again for a while, under one name.
         messages::object_packets(own_sender(number % 60_000), &object)
+    })
+}
+
+/// Objects that cannot be followed, in the name of the sender: devices that have
+/// not followed it yet refuse them.
+pub(super) fn offer_in_its_name(ground: Ground) -> Generator {
+    let mut queue = VecDeque::new();
+    let mut number = 0;
+    Box::new(move |overheard: &Overheard| {
+        let (sender, session) = (overheard.sender?, overheard.session.as_ref()?);
+        if queue.is_empty() {
+            number += 1;
+            let object = messages::refusable_offer(session, number);
+            queue.extend(messages::object_packets(sender, &object));
+        }
+        Some(Datagram {
+            mask: ground.sender,
+            to: ground.group,
+            bytes: queue.pop_front()?,
+        })
+    })
+}
+
+/// The same now and then. What devices sign to refuse them is sent to the sender,
+/// over and over, also when they have registered since.
+pub(super) fn provoke_refusals(ground: Ground) -> Generator {
+    /// Messages for each symbol of an offer.
+    const OFFER_EVERY: usize = 20;
+    let mut offer = offer_in_its_name(ground.clone());
+    let mut count = 0;
+    Box::new(move |overheard: &Overheard| {
+        count += 1;
+        let refusals = &overheard.refusals;
+        let refusal = refusals.get(count % refusals.len().max(1));
+        match refusal {
+            Some((from, bytes)) if count % OFFER_EVERY != 0 => {
+                let mut bytes = bytes.clone();
+                replies::readdress(&mut bytes, overheard.sender?);
+                Some(Datagram {
+                    mask: *from,
+                    to: ground.sender,
+                    bytes,
+                })
+            }
+            _ => offer(overheard),
+        }
     })
 }

@@ -1,20 +1,29 @@
 //! What an attacker knows who hears every packet of a session.
 
+use linecast_protocol::bytes_from_hex;
+use linecast_protocol::key::PublicKey;
 use linecast_protocol::message::{
-    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, COMPLETE_CONTEXT, REGISTER_CONTEXT, Signed,
+    ACK_COMPLETE, ACK_REFUSE, ACK_REGISTER, COMPLETE_CONTEXT, Notice, REGISTER_CONTEXT, Register,
+    Signed, WelcomeEntry,
 };
 use linecast_protocol::object::ObjectLayout;
 use linecast_protocol::offer::{Descriptor, IMAGE_TOI, Offer, SESSION_TOI};
+use linecast_protocol::seal::Life;
 use linecast_protocol::wire::{
     Ack, CommandBody, DataHeader, Fti, Message, PayloadId, SenderWord, Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
 
 /// Bytes in front of a symbol.
 pub(super) const HEADER_BYTES: usize = linecast_protocol::wire::DATA_HEADER_BYTES;
-/// Statuses that are kept of the beginning of a session, to be replayed.
-const STATUSES_KEPT: usize = 64;
+/// Messages of one kind that are kept of the beginning of a session, to be
+/// replayed.
+const KEPT: usize = 64;
+/// The newest refusals, of whatever session.
+const REFUSALS_KEPT: usize = 8;
+/// Kind of a NACK, among types of ACKs.
+const NACK: u8 = 0;
 
 /// One session, as far as it was heard.
 #[derive(Debug, Clone, Default)]
@@ -30,12 +39,21 @@ pub struct Overheard {
     pub place: Option<Place>,
     /// Symbols of the image heard.
     pub symbols: u64,
-    /// The first statuses, with the addresses that they came from.
-    pub statuses: Vec<(SocketAddrV4, Vec<u8>)>,
+    /// The first messages of receivers of each kind, with the addresses that they
+    /// came from.
+    pub said: Vec<(SocketAddrV4, Vec<u8>)>,
+    /// The same of the session before this one.
+    pub past: Vec<(SocketAddrV4, Vec<u8>)>,
+    /// Refusals, the newest last.
+    pub refusals: VecDeque<(SocketAddrV4, Vec<u8>)>,
+    /// The newest welcome of each life.
+    pub welcomes: BTreeMap<[u8; 8], WelcomeEntry>,
     /// The sender's clock in the newest probe.
     pub probe: Timestamp,
     /// Symbols of object 1, by their number.
     pub(super) object: Vec<Option<Vec<u8>>>,
+    /// Messages in `said`, by kind.
+    pub(super) counts: BTreeMap<u8, usize>,
 }
 
 /// The header of a sender's packets.
@@ -52,10 +70,25 @@ pub struct Sender {
 pub struct Session {
     /// How this push carries the image.
     pub descriptor: Descriptor,
+    /// Its exact bytes.
+    pub text: Vec<u8>,
     /// Exact signed bytes.
     pub manifest: Vec<u8>,
     /// Armoured signature.
     pub signature: Vec<u8>,
+}
+
+impl Session {
+    /// Its identity.
+    pub fn id(&self) -> Option<[u8; 16]> {
+        bytes_from_hex(&self.descriptor.session)
+    }
+
+    /// The key that signs its end, and welcomes.
+    pub fn key(&self) -> Option<PublicKey> {
+        let bytes = bytes_from_hex(&self.descriptor.session_key)?;
+        PublicKey::from_bytes(bytes).ok()
+    }
 }
 
 /// A receiver.
@@ -63,8 +96,8 @@ pub struct Session {
 pub struct Member {
     /// Where its feedback comes from.
     pub address: SocketAddrV4,
-    /// Its public key, once it registered.
-    pub key: Option<[u8; 32]>,
+    /// Who it is, once it registered.
+    pub life: Option<Life>,
     /// The newest registration or completion, as a datagram.
     pub signed: Option<Vec<u8>>,
 }
@@ -105,6 +138,11 @@ impl Place {
         })
     }
 
+    /// Blocks of the image.
+    pub fn blocks(&self) -> u32 {
+        self.layout().map_or(0, |layout| layout.blocks())
+    }
+
     fn layout(&self) -> Option<ObjectLayout> {
         let fti = self.fti;
         ObjectLayout::new(fti.object_size, fti.symbol_bytes, fti.max_block_len).ok()
@@ -122,8 +160,10 @@ impl Overheard {
             }
             Ok(Message::Command(command)) => {
                 self.note_sender(command.source_id, command.sender);
-                if let CommandBody::Cc { sec, usec, .. } = command.body {
-                    self.probe = Timestamp { sec, usec };
+                match command.body {
+                    CommandBody::Cc { sec, usec, .. } => self.probe = Timestamp { sec, usec },
+                    CommandBody::Application(content) => self.hear_welcomes(content),
+                    _ => {}
                 }
             }
             _ => {}
@@ -133,13 +173,34 @@ impl Overheard {
     fn note_sender(&mut self, source_id: u32, word: SenderWord) {
         let known = self.sender.map(|s| (s.source_id, s.word.instance_id));
         if known != Some((source_id, word.instance_id)) {
-            let session = self.session.take();
+            let known = std::mem::take(self);
             *self = Overheard {
-                session,
+                session: known.session,
+                refusals: known.refusals,
+                past: if known.said.is_empty() {
+                    known.past
+                } else {
+                    known.said
+                },
                 ..Overheard::default()
             };
         }
         self.sender = Some(Sender { source_id, word });
+    }
+
+    fn hear_welcomes(&mut self, content: &[u8]) {
+        let Some(Notice::Welcome(entries)) = Notice::parse(content) else {
+            return;
+        };
+        for entry in entries.chunks(WelcomeEntry::BYTES) {
+            let name = entry.first_chunk().copied().unwrap_or_default();
+            for entry in WelcomeEntry::find(entry, name) {
+                let newest = self.welcomes.entry(name).or_insert(entry);
+                if entry.nonce > newest.nonce {
+                    *newest = entry;
+                }
+            }
+        }
     }
 
     fn hear_symbol(&mut self, header: &DataHeader, symbol: &[u8], bytes: usize) {
@@ -165,9 +226,12 @@ impl Overheard {
         let Some(parts) = self.object.iter().cloned().collect::<Option<Vec<_>>>() else {
             return;
         };
-        if let Ok(offer) = Offer::parse(&parts.concat()) {
+        if let Ok(offer) = Offer::parse(&parts.concat())
+            && let Ok(descriptor) = Descriptor::parse(offer.descriptor)
+        {
             self.session = Some(Session {
-                descriptor: offer.descriptor,
+                descriptor,
+                text: offer.descriptor.to_vec(),
                 manifest: offer.manifest.to_vec(),
                 signature: offer.signature.to_vec(),
             });
@@ -176,38 +240,73 @@ impl Overheard {
 
     /// Takes a packet to the sender.
     pub(super) fn hear_feedback(&mut self, from: SocketAddrV4, packet: &[u8]) {
-        let Ok(Message::Ack(ack)) = Message::parse(packet) else {
-            return;
-        };
-        let member = self.members.entry(ack.source_id).or_insert(Member {
-            address: from,
-            key: None,
-            signed: None,
-        });
-        match ack.ack_type {
-            ACK_REGISTER | ACK_COMPLETE if is_signed(&ack) => {
-                member.key = Signed::parse(ack.payload).map(|signed| *signed.key);
-                member.signed = Some(packet.to_vec());
-            }
-            ACK_STATUS if self.statuses.len() < STATUSES_KEPT => {
-                self.statuses.push((from, packet.to_vec()));
+        self.hear_refusal(from, packet);
+        match Message::parse(packet) {
+            Ok(Message::Nack(_)) => self.keep(NACK, from, packet),
+            Ok(Message::Ack(ack)) => {
+                if ack.ack_type != ACK_REFUSE {
+                    self.hear_member(from, &ack, packet);
+                }
+                self.keep(ack.ack_type, from, packet);
             }
             _ => {}
         }
     }
+
+    /// Takes a refusal, whoever it was for.
+    pub(super) fn hear_refusal(&mut self, from: SocketAddrV4, packet: &[u8]) {
+        if let Ok(Message::Ack(ack)) = Message::parse(packet)
+            && ack.ack_type == ACK_REFUSE
+        {
+            self.refusals.push_back((from, packet.to_vec()));
+            if self.refusals.len() > REFUSALS_KEPT {
+                self.refusals.pop_front();
+            }
+        }
+    }
+
+    fn keep(&mut self, kind: u8, from: SocketAddrV4, packet: &[u8]) {
+        let count = self.counts.entry(kind).or_default();
+        if *count < KEPT {
+            *count += 1;
+            self.said.push((from, packet.to_vec()));
+        }
+    }
+
+    fn hear_member(&mut self, from: SocketAddrV4, ack: &Ack<'_>, packet: &[u8]) {
+        let member = self.members.entry(ack.source_id).or_insert(Member {
+            address: from,
+            life: None,
+            signed: None,
+        });
+        if let Some((key, text)) = signed(ack) {
+            member.life = life_of(key, text).or(member.life);
+            member.signed = Some(packet.to_vec());
+        }
+    }
 }
 
-/// Whether the key in the message made its signature: an attacker has to know
-/// whom to impersonate, and other attackers are of no use to it.
-fn is_signed(ack: &Ack<'_>) -> bool {
+/// Who signed a registration or completion, and what. An attacker has to know whom
+/// to impersonate, and other attackers are of no use to it.
+fn signed<'a>(ack: &Ack<'a>) -> Option<(PublicKey, &'a [u8])> {
     let context = match ack.ack_type {
         ACK_REGISTER => REGISTER_CONTEXT,
-        _ => COMPLETE_CONTEXT,
+        ACK_COMPLETE => COMPLETE_CONTEXT,
+        _ => return None,
     };
-    Signed::parse(ack.payload).is_some_and(|signed| {
-        linecast_protocol::key::PublicKey::from_bytes(*signed.key)
-            .and_then(|key| key.verify(context, signed.text, signed.signature))
-            .is_ok()
+    let signed = Signed::parse(ack.payload)?;
+    let key = PublicKey::from_bytes(*signed.key).ok()?;
+    let checked = key.verify(context, signed.text, signed.signature);
+    checked.ok().map(|()| (key, signed.text))
+}
+
+/// The life that a registration is of.
+fn life_of(key: PublicKey, text: &[u8]) -> Option<Life> {
+    let register: Register = serde_json::from_slice(text).ok()?;
+    Some(Life {
+        key,
+        installation: bytes_from_hex(&register.installation)?,
+        number: bytes_from_hex(&register.life)?,
     })
 }
 

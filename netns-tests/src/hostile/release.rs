@@ -2,6 +2,7 @@
 
 use crate::images::split_mix;
 use linecast_protocol::key::SigningKey;
+use linecast_release::openssh;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -38,9 +39,12 @@ impl Release {
 
     fn write_files(&self, name: &str) -> io::Result<()> {
         let key = SigningKey::from_seed([0x11; 32]);
-        fs::write(&self.key, key.to_openssh("release"))?;
+        fs::write(&self.key, openssh::write_private(&key, "release"))?;
         fs::set_permissions(&self.key, fs::Permissions::from_mode(0o600))?;
-        fs::write(&self.trust, key.public().to_openssh("release") + "\n")?;
+        fs::write(
+            &self.trust,
+            openssh::write_public(&key.public(), "release") + "\n",
+        )?;
         let mut state = name.bytes().map(u64::from).sum::<u64>() + self.size_bytes;
         let mut file = BufWriter::with_capacity(CHUNK_BYTES, File::create(&self.image)?);
         let mut left = self.size_bytes;

@@ -59,13 +59,18 @@ pub(super) fn send_rubbish(ground: Ground) -> Generator {
 fn model(overheard: &Overheard, to_group: bool, kind: usize) -> Option<Vec<u8>> {
     let sender = overheard.sender?;
     if !to_group {
-        let status = || overheard.statuses.first().map(|(_, bytes)| bytes.clone());
+        let said = &overheard.said;
+        let any = |at: usize| said.get(at).map(|(_, bytes)| bytes.clone());
         let signed = overheard.members.values().next();
         let signed = || signed.and_then(|member| member.signed.clone());
-        return if kind < 2 { status() } else { signed() };
+        return match kind {
+            0 => signed(),
+            // One of each kind, if there are.
+            _ => any(said.len() * kind / 4),
+        };
     }
     match kind {
-        0 => Some(messages::probe(sender, 1)),
+        0 => Some(messages::probe(sender, 1, overheard.probe)),
         1 => Some(messages::advertisement(sender)),
         _ => Some(messages::symbol(sender, &overheard.place?, 0x99)),
     }

@@ -6,6 +6,7 @@ use super::messages;
 use super::overheard::{Overheard, Place};
 use crate::images::split_mix;
 use linecast_protocol::wire::PayloadId;
+use std::collections::VecDeque;
 
 /// Symbols between the newest one heard and the forged one: what the sender may
 /// have under way until it arrives.
@@ -13,6 +14,8 @@ const LEAST_AHEAD: u64 = 256;
 const AHEAD: u64 = 768;
 /// The same in a block under repair, which has few symbols to come.
 const PARITY_AHEAD: u16 = 8;
+/// Newest places of which one is forged when it has been sent.
+const BEHIND: usize = 16;
 
 /// Forged parity of the block under way.
 pub(super) fn forge_parity(ground: Ground) -> Generator {
@@ -84,6 +87,25 @@ pub(super) fn forge_sequences(ground: Ground) -> Generator {
     let mut state = 13;
     forge_ahead(ground, move |place| {
         place.sequence = split_mix(&mut state) as u16;
+    })
+}
+
+/// Forged symbols in the places of those that have just been sent, of which the
+/// forged ones come last.
+pub(super) fn forge_behind(ground: Ground) -> Generator {
+    let mut past: VecDeque<Place> = VecDeque::new();
+    Box::new(move |overheard: &Overheard| {
+        let (sender, place) = (overheard.sender?, overheard.place?);
+        past.push_back(place);
+        if past.len() > BEHIND {
+            past.pop_front();
+        }
+        let forged = past[past.len() / 2];
+        Some(Datagram {
+            mask: ground.sender,
+            to: ground.group,
+            bytes: messages::symbol(sender, &forged, 0x3c),
+        })
     })
 }
 

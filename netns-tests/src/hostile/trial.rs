@@ -47,8 +47,8 @@ pub struct Trial {
     pub reason: String,
     /// The last line on standard error of who did not end well.
     pub complaints: Vec<String>,
-    /// Standard error has bytes that a terminal acts on, or a line that the
-    /// attacker wrote.
+    /// Standard output or error has bytes that a terminal acts on, or a line that
+    /// the attacker wrote.
     pub terminal_text: bool,
     /// A file that was in place before was written again.
     pub replaced_files: bool,
@@ -132,9 +132,9 @@ impl Trial {
             resumes: false,
             reason: report["reason"].as_str().unwrap_or_default().to_owned(),
             complaints: ended.iter().filter_map(complaint).collect(),
-            terminal_text: ended
-                .iter()
-                .any(|one| has_terminal_text(&one.outcome.stderr)),
+            terminal_text: ended.iter().any(|one| {
+                has_terminal_text(&one.outcome.stderr) || has_terminal_text(&one.outcome.stdout)
+            }),
             replaced_files: false,
             strangers: false,
             vouched: vouched(report, ids),
@@ -200,7 +200,7 @@ impl Trial {
         // Who is not complete has not said what it had.
         let kept = !self.resumes || complete < receivers || self.resumed_bytes > 0;
         check(kept, "verified bytes were discarded".into());
-        check(!self.terminal_text, "terminal sequences in stderr".into());
+        check(!self.terminal_text, "terminal sequences in output".into());
         check(
             !self.replaced_files,
             "a file in place was written again".into(),

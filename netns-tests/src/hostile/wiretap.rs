@@ -69,6 +69,7 @@ impl Wiretap {
         });
         let stop = Arc::new(AtomicBool::new(false));
         let sender = SocketAddrV4::new(lab.sender().address_v4, group.port());
+        let own = node.address_v4;
         let (listener, stopped) = (Arc::clone(&shared), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             let mut buffer = vec![0; SNAP_BYTES];
@@ -76,7 +77,7 @@ impl Wiretap {
                 if let Ok(length) = (&packets).read(&mut buffer)
                     && let Some(packet) = Packet::parse(&buffer[..length])
                 {
-                    listener.hear(&packet, sender, group);
+                    listener.hear(&packet, sender, own, group);
                 }
             }
         });
@@ -118,7 +119,7 @@ impl Drop for Wiretap {
 }
 
 impl Shared {
-    fn hear(&self, packet: &Packet<'_>, sender: SocketAddrV4, group: SocketAddrV4) {
+    fn hear(&self, packet: &Packet<'_>, sender: SocketAddrV4, own: Ipv4Addr, group: SocketAddrV4) {
         if packet.from == sender && packet.to == group {
             self.lock()
                 .hear_sender(packet.payload, packet.payload_bytes);
@@ -130,6 +131,9 @@ impl Shared {
             }
         } else if packet.to == sender {
             self.lock().hear_feedback(packet.from, packet.payload);
+        } else if packet.to.ip() == &own {
+            // What is said to a session of the attacker's.
+            self.lock().hear_refusal(packet.from, packet.payload);
         }
     }
 }
