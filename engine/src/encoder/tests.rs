@@ -36,7 +36,7 @@ fn encoder(dir: &tempfile::TempDir) -> (Encoder, Vec<u8>) {
     };
     let (_, orders) = crossbeam_channel::bounded(1);
     let encoder = Encoder::new(
-        Source::new(image, hash.leaves, shape),
+        Source::new(image, &hash, shape),
         header,
         TrainPool::new(1 << 20, DATA_HEADER_BYTES + SYMBOL),
         Arc::new(Shared::default()),

@@ -36,7 +36,7 @@ use core::ops::Range;
 use hear::Hearing;
 use pace::{Stragglers, Window};
 use speak::{END_REPEATS, packet_bits};
-use transfer::{FLUSH_ANYWAY, Lacking, PooledLoss};
+use transfer::{FLUSH_ANYWAY, HOPE, Lacking, PooledLoss};
 
 const ANNOUNCE_FIRST: Duration = Duration::from_millis(5);
 /// The first symbol waits no longer than this for a measured round trip.
@@ -229,6 +229,8 @@ pub struct Sender {
     flush_every: Duration,
     flush_cursor: usize,
     flushed: Time,
+    /// Since when nobody that weighs is open.
+    deserted: Option<Time>,
     end_at: Time,
     end_left: u8,
 }
@@ -280,6 +282,7 @@ impl Sender {
             flush_every: FLUSH_MIN,
             flush_cursor: 0,
             flushed: now,
+            deserted: None,
             end_at: Time::NEVER,
             end_left: END_REPEATS,
             config,
@@ -466,8 +469,10 @@ impl Sender {
                 let measured = self.newest_registration + MEASURE_MAX;
                 let settled = coming(settle).into_iter().chain(coming(measured));
                 [
-                    Some(start),
-                    settled.chain(self.lacking.poll_timeout()).min(),
+                    Some(start).filter(|start| *start > self.checked),
+                    settled
+                        .chain(self.lacking.poll_timeout().and_then(coming))
+                        .min(),
                 ]
             }
             Phase::Sending => [self.ledger.poll_timeout(), None],
@@ -482,9 +487,11 @@ impl Sender {
             Phase::Ending => [Some(self.end_at), None],
             Phase::Done => return None,
         };
-        let deadline = self.config.deadline.map(|limit| self.started + limit);
         let open = self.phase < Phase::Ending;
+        let deadline = self.config.deadline.filter(|_| open);
+        let deadline = deadline.map(|limit| self.started + limit);
         let announce = open.then_some(self.announce_at);
+        let hope = self.deserted.filter(|_| open).map(|since| since + HOPE);
         let answer = (open && self.answer_due).then_some(self.answer_at);
         phase
             .into_iter()
@@ -492,6 +499,7 @@ impl Sender {
             .chain(deadline)
             .chain(announce)
             .chain(answer)
+            .chain(hope)
             .min()
     }
 }

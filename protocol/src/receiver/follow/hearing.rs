@@ -14,8 +14,9 @@ use core::net::SocketAddr;
 
 /// A sender that asks for everything is believed to have sent it this often.
 const HASTEN_EVERY: Duration = Duration::from_millis(5);
-/// Blocks that are looked at together.
+/// Blocks that are looked at together, and how often.
 const SWEEP_BLOCKS: u32 = 1_024;
+const SWEEP_EVERY: Duration = Duration::from_micros(200);
 
 impl Session {
     pub(in crate::receiver) fn handle_message(
@@ -82,7 +83,7 @@ impl Session {
         let complete = self.activity == Activity::Complete;
         if !complete && now.since(self.hastened) >= self.group.grtt.max(HASTEN_EVERY) {
             self.hastened = now;
-            self.sweep = Some((LEAVES_TOI, 0));
+            (self.sweep, self.sweep_at) = (Some((LEAVES_TOI, 0)), now);
             self.sweep(now);
             self.requests.all_due(now, self.group);
         }
@@ -96,6 +97,10 @@ impl Session {
     /// Everything was sent: looks for blocks that are still open, a few at a time.
     pub(super) fn sweep(&mut self, now: Time) {
         let mut left = SWEEP_BLOCKS;
+        if self.sweep_at > now {
+            return;
+        }
+        self.sweep_at = now + SWEEP_EVERY;
         while let Some((toi, from)) = self.sweep {
             let blocks = self.objects.blocks(toi).filter(|b| b.open() > 0);
             let count = blocks.map_or(0, |b| b.layout().blocks());

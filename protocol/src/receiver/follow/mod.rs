@@ -54,6 +54,7 @@ pub struct Session {
     lacking: LackingPages,
     /// Blocks of both objects up to which the last question was looked at.
     sweep: Option<(u16, u32)>,
+    sweep_at: Time,
     /// When all requests were last made due.
     hastened: Time,
     /// When it last got a symbol that was new, or began.
@@ -108,6 +109,7 @@ impl Session {
             completion: Completion::default(),
             lacking: LackingPages::default(),
             sweep: None,
+            sweep_at: Time::ZERO,
             hastened: Time::ZERO,
             progressed: now,
             ends: Budget::new(ENDS_PER_S, ENDS_PER_S),
@@ -259,7 +261,7 @@ impl Session {
         if self.over {
             return None;
         }
-        if !self.outbox.is_empty() || self.sweep.is_some() {
+        if !self.outbox.is_empty() {
             return Some(Time::ZERO);
         }
         let due = |timer| self.timers.due(timer, self.group);
@@ -274,6 +276,7 @@ impl Session {
             due(Timer::Register).filter(|_| !(complete && welcome)),
             status.filter(|_| welcome && !complete),
             due(Timer::Page).filter(|_| welcome),
+            self.sweep.map(|_| self.sweep_at),
             self.requests.poll_timeout(self.group).filter(|_| welcome),
         ];
         timers.into_iter().flatten().min()

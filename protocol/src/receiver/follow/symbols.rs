@@ -113,7 +113,7 @@ impl Session {
         let step = lane.steps(header.sequence, count, place);
         self.counters.received += step.received;
         self.counters.lost = self.counters.lost.saturating_add_signed(step.lost);
-        if toi == IMAGE_TOI {
+        if toi == IMAGE_TOI && step.received > 0 {
             self.reports.note_block(sbn);
         }
         // First transmissions and repairs interleave; each kind is in order.

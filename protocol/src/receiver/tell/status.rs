@@ -36,6 +36,7 @@ pub(in crate::receiver) struct StatusReports {
     received_before: u64,
     lost_before: u64,
     range: Option<(u32, u32)>,
+    began: bool,
 }
 
 impl StatusReports {
@@ -50,6 +51,7 @@ impl StatusReports {
             received_before: 0,
             lost_before: 0,
             range: None,
+            began: false,
         }
     }
 
@@ -101,7 +103,15 @@ impl StatusReports {
         // Something to tell is told sooner than nothing.
         let least = if fresh > 0 { BUSY_INTERVAL } else { HEARTBEAT };
         let wait = Wait::at_least(least, 1, Scale::Size);
-        timers.set(Timer::Report, now, wait.times_between(0.5, 1.5, random));
+        // The first of a large group only proves it; those that tell something are
+        // spread from then on.
+        let began = core::mem::replace(&mut self.began, true);
+        let (low, high) = if began || small {
+            (0.5, 1.5)
+        } else {
+            (0.0, 1.0)
+        };
+        timers.set(Timer::Report, now, wait.times_between(low, high, random));
         true
     }
 

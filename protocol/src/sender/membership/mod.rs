@@ -59,6 +59,8 @@ pub struct Membership {
     unheard: usize,
     heard: usize,
     open: usize,
+    /// Open, and will weigh once they have proven to be there.
+    hopeful: usize,
     welcomes_due: usize,
     next_nonce: u32,
     /// What each may ask for, full.
@@ -86,6 +88,7 @@ impl Membership {
             unheard: 0,
             heard: 0,
             open: 0,
+            hopeful: 0,
             welcomes_due: 0,
             next_nonce: 1,
             blocks,
@@ -142,6 +145,12 @@ impl Membership {
         self.open
     }
 
+    /// Receivers that have registered and not proven yet that they are there, and
+    /// would weigh then.
+    pub(in crate::sender) fn hopeful(&self) -> usize {
+        self.hopeful
+    }
+
     /// Those that weigh and are open.
     pub(in crate::sender) fn weighing(&self) -> impl Iterator<Item = &Member> {
         let members = self.members.iter();
@@ -189,13 +198,23 @@ impl Membership {
         let after = self.counted(at);
         self.heard = self.heard + usize::from(after.0) - usize::from(before.0);
         self.open = self.open + usize::from(after.1) - usize::from(before.1);
+        self.hopeful = self.hopeful + usize::from(after.2) - usize::from(before.2);
         result
     }
 
-    fn counted(&self, at: usize) -> (bool, bool) {
+    /// Whether a member counts as heard, as open, and as hopeful. One that only
+    /// refuses counts if the roster waits for it.
+    fn counted(&self, at: usize) -> (bool, bool, bool) {
         let member = &self.members[at];
-        let heard = self.weighs(member) && member.state != MemberState::Expected;
-        (heard, heard && member.is_open())
+        let weighs = self.weighs(member);
+        let heard = match member.state {
+            MemberState::Expected => false,
+            MemberState::Refused(_) => member.enrolled,
+            _ => true,
+        };
+        let hopeful = !member.proven && (member.enrolled || !self.exclusive);
+        let open = member.is_open();
+        (weighs && heard, weighs && open, hopeful && open)
     }
 
     pub(in crate::sender) fn set_state(&mut self, at: usize, state: MemberState) {

@@ -9,4 +9,4 @@ pub(in crate::sender) use lacking::Lacking;
 pub use ledger::{Ledger, RepairOrder};
 pub(in crate::sender) use parity::PooledLoss;
 pub use parity::{GroupLoss, LossEstimate};
-pub(in crate::sender) use repair::FLUSH_ANYWAY;
+pub(in crate::sender) use repair::{FLUSH_ANYWAY, HOPE};

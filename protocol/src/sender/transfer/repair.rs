@@ -9,6 +9,8 @@ use crate::time::{Duration, Time};
 use crate::wire::{CommandBody, Level, NodeList, PayloadId, RequestBuilder, Requests};
 use alloc::vec::Vec;
 
+/// How long registrations without a proof are waited for at the end.
+pub(in crate::sender) const HOPE: Duration = Duration::from_secs(2);
 const FLUSH_MAX: Duration = Duration::from_millis(250);
 /// While repairs are outstanding everybody is asked this seldom.
 pub(in crate::sender) const FLUSH_ANYWAY: Duration = Duration::from_secs(1);
@@ -107,7 +109,9 @@ impl Sender {
             self.flush_every = self.flush_min();
         }
         self.membership.stall(now, self.config.stall_timeout);
-        if self.membership.open() == 0 && !self.serve_next_alone(now) {
+        if self.membership.open() > 0 {
+            self.deserted = None;
+        } else if !self.hopes(now) && !self.serve_next_alone(now) {
             return self.end(now, Ending::Finished);
         }
         // Somebody who asks for ever keeps nobody else from being asked.
@@ -115,6 +119,13 @@ impl Sender {
         if self.phase == Phase::Flushing && idle && now >= self.flush_at {
             self.flush(now);
         }
+    }
+
+    /// Whether somebody may still prove to be there; not for long, since those that
+    /// only replay do not.
+    fn hopes(&mut self, now: Time) -> bool {
+        let since = *self.deserted.get_or_insert(now);
+        self.membership.hopeful() > 0 && now.since(since) < HOPE
     }
 
     /// The others have ended: turns to the next that was set aside. Everything
