@@ -1,6 +1,7 @@
 //! Whole sessions of one sender and a few receivers.
 
 mod border;
+mod device;
 mod stragglers;
 mod trains;
 mod world;
