@@ -3,6 +3,7 @@
 
 use crate::world::*;
 use linecast_protocol::message::{ACK_STATUS, Activity, Status};
+use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::time::Duration;
 use linecast_protocol::wire::{Ack, Timestamp};
 
@@ -75,4 +76,26 @@ fn of_two_damaged_neighbours_the_second_is_damaged_only_once_it_is_whole_again()
     world.assert_all_complete();
     let session = world.nodes[0].receiver.session().unwrap();
     assert_eq!(session.counters().leaves_damaged, 1);
+}
+
+/// S13: reports that count forged symbols were thrown away altogether, and the
+/// window waited for their sender without end.
+#[test]
+fn whoever_counts_forged_symbols_goes_on_being_heard() {
+    let mut world = half_sent(24 * MIB, &[0.01; 2]);
+    let image = world.shape.image;
+    for sequence in 0..200_000u32 {
+        let header = world.header(sequence as u16, IMAGE_TOI, 0, 0, 0);
+        let (now, bytes) = (world.now, image.symbol_len(0, 0));
+        let receiver = &mut world.nodes[0].receiver;
+        receiver.handle_data(now, SENDER, &header, bytes);
+    }
+    let lost = world.sender.membership().members()[0].lost;
+    world.run(Duration::from_secs(20));
+    world.assert_all_complete();
+    let member = &world.sender.membership().members()[0];
+    let unheard = world.sender.feedback().unheard;
+    assert!(unheard.iter().any(|(name, _)| name == "implausible"));
+    let counted = member.lost;
+    assert!((lost + 1..image.symbols()).contains(&counted), "{counted}");
 }
