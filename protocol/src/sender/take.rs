@@ -56,8 +56,9 @@ impl Sender {
                 if plausible {
                     self.take_report(now, place, &status);
                 } else {
-                    // It is there; what it counts cannot be.
+                    // It is there and reads on; what it counts cannot be.
                     self.refuse(Unheard::Implausible);
+                    self.take_positions(now, place, &status);
                 }
             }
             Feedback::Lacking { place, page } => self.take_lacking(now, place, &page),
@@ -118,23 +119,12 @@ impl Sender {
             return;
         }
         let (holds, behind) = self.window.holds(&self.membership, place);
-        let grtt = self.grtt();
         let alone = self.membership.alone().is_some();
-        let member = self.membership.member_mut(place);
-        let waited = member.turn.is_some();
-        for lane in 0..member.read.len() {
-            let sequence = status.sequences.get(lane).copied();
-            let told = sequence.and_then(|sequence| self.window.told(lane, sequence));
-            let turn = member.turn.as_ref();
-            if turn.is_some_and(|turn| told > Some(turn[lane])) {
-                member.turn = None;
-            }
-            member.read[lane] = self.window.read(now, grtt, lane, told, member.read[lane]);
-        }
-        member.note_activity(status.activity);
+        let waited = self.membership.member_mut(place).turn.is_some();
+        self.take_positions(now, place, status);
         self.loss_due = true;
         if waited {
-            member.loss.begin_anew();
+            self.membership.member_mut(place).loss.begin_anew();
             return;
         }
         self.pooled.add(fresh.received, fresh.usual_lost);
@@ -150,6 +140,26 @@ impl Sender {
             behind,
         };
         self.judge_pace(now, &pace);
+    }
+
+    /// How far it has read: the window must not wait for what has come.
+    fn take_positions(&mut self, now: Time, place: usize, status: &Status) {
+        let members = &self.membership;
+        if !members.is_served(place) || !members.weighs(&members.members()[place]) {
+            return;
+        }
+        let grtt = self.grtt();
+        let member = self.membership.member_mut(place);
+        for lane in 0..member.read.len() {
+            let sequence = status.sequences.get(lane).copied();
+            let told = sequence.and_then(|sequence| self.window.told(lane, sequence));
+            let turn = member.turn.as_ref();
+            if turn.is_some_and(|turn| told > Some(turn[lane])) {
+                member.turn = None;
+            }
+            member.read[lane] = self.window.read(now, grtt, lane, told, member.read[lane]);
+        }
+        member.note_activity(status.activity);
     }
 
     fn steer(&mut self, now: Time, member: usize, fresh: &Fresh) {

@@ -508,3 +508,24 @@ fn repair_goes_on_though_somebody_says_that_all_of_it_is_on_its_way() {
     }
     world.assert_all_complete();
 }
+/// S13: reports that count forged symbols were thrown away altogether, and the
+/// window waited for their sender without end.
+#[test]
+fn whoever_counts_forged_symbols_goes_on_being_heard() {
+    let mut world = half_sent(24 * MIB, &[0.01; 2]);
+    let image = world.shape.image;
+    for sequence in 0..200_000u32 {
+        let header = world.header(sequence as u16, IMAGE_TOI, 0, 0, 0);
+        let (now, bytes) = (world.now, image.symbol_len(0, 0));
+        let receiver = &mut world.nodes[0].receiver;
+        receiver.handle_data(now, SENDER, &header, bytes);
+    }
+    let lost = world.sender.membership().members()[0].lost;
+    world.run(Duration::from_secs(20));
+    world.assert_all_complete();
+    let member = &world.sender.membership().members()[0];
+    let unheard = world.sender.feedback().unheard;
+    assert!(unheard.iter().any(|(name, _)| name == "implausible"));
+    let counted = member.lost;
+    assert!((lost + 1..image.symbols()).contains(&counted), "{counted}");
+}

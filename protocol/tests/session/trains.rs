@@ -5,11 +5,8 @@ use linecast_protocol::random::Random;
 use linecast_protocol::receiver::{Held, Verdict};
 use linecast_protocol::wire::{DataHeader, flag};
 use std::fmt::Debug;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::world::*;
-
-const SENDER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7600);
 
 /// A receiver that follows a session.
 fn following(world: &World) -> Node {

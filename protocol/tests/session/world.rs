@@ -20,12 +20,13 @@ use linecast_protocol::wire::{
     Command, CommandBody, DataHeader, Fti, Message, PayloadId, SenderWord, flag,
 };
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) const TICK: Duration = Duration::from_micros(10);
 pub(crate) const DELAY: Duration = Duration::from_micros(200);
 pub(crate) const SOURCE: (u32, u16) = (77, 5);
+pub(crate) const SENDER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7600);
 /// About what a full packet has on the wire.
 pub(crate) const PACKET_BITS: f64 = 12_000.0;
 

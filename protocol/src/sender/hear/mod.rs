@@ -141,12 +141,14 @@ impl Hearing {
         let trip = trip(moment.now, ack.grtt_response);
         match ack.ack_type {
             ACK_STATUS => {
-                let status = Status::parse(ack.payload).ok_or(Unheard::Malformed("status"))?;
+                let parsed = Status::parse(ack.payload);
+                let mut status = parsed.ok_or(Unheard::Malformed("status"))?;
                 let sent: u64 = moment.positions.iter().sum();
-                let counted = status.received.saturating_add(status.lost);
+                let sent = sent.saturating_add(SLACK_PACKETS);
+                let member = members.member_mut(place);
                 Ok(Feedback::Reported {
                     place,
-                    plausible: counted <= sent.saturating_add(SLACK_PACKETS),
+                    plausible: member.believe(&mut status, sent),
                     status,
                     trip,
                 })

@@ -124,6 +124,10 @@ pub struct Member {
     pub(in crate::sender) proven: bool,
     /// Number of the newest word about its end.
     pub(in crate::sender) outcome: u32,
+    /// DATA packets received and lost by its reports, as far as they were believed.
+    counted: (u64, u64),
+    /// What it counts beyond that.
+    left_out: (u64, u64),
 }
 
 /// Signatures of one device that are checked, a second and at once.
@@ -169,6 +173,8 @@ impl Member {
             pending: Vec::new(),
             proven: false,
             outcome: 0,
+            counted: (0, 0),
+            left_out: (0, 0),
         }
     }
 
@@ -190,6 +196,25 @@ impl Member {
     /// Whether the session works for it, or will.
     pub(in crate::sender) fn is_awaited(&self) -> bool {
         self.is_open() || self.state == MemberState::Aside
+    }
+
+    /// Whether the counts of a status report can be true where `sent` packets were
+    /// sent. What could not be true, because somebody forged symbols for it, is left
+    /// out of all that it reports later: that counts again.
+    pub(in crate::sender) fn believe(&mut self, status: &mut Status, sent: u64) -> bool {
+        let received = status.received.saturating_sub(self.left_out.0);
+        let lost = status.lost.saturating_sub(self.left_out.1);
+        let (known_received, known_lost) = self.counted;
+        if received.saturating_add(lost) > sent {
+            self.left_out = (
+                status.received.saturating_sub(known_received),
+                status.lost.saturating_sub(known_lost),
+            );
+            return false;
+        }
+        (status.received, status.lost) = (received, lost);
+        self.counted = (known_received.max(received), known_lost.max(lost));
+        true
     }
 
     /// Takes the counts of a status report, which only rise; gives the packets
@@ -222,6 +247,7 @@ impl Member {
     pub(in crate::sender) fn begin_life(&mut self, life: Proof, positions: &[u64]) {
         (self.loss, self.lost, self.leaves_verified) = (LossEstimate::default(), 0, 0);
         (self.socket_drops, self.disk_wait_ms, self.busy_ms) = (0, 0, 0);
+        (self.counted, self.left_out) = ((0, 0), (0, 0));
         (self.outcome, self.completed_at) = (0, None);
         self.read = positions.to_vec();
         self.reported = self.heard;
@@ -241,4 +267,29 @@ pub(in crate::sender) struct Fresh {
     pub usual_lost: u64,
     /// Its socket dropped something.
     pub dropped: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SigningKey;
+
+    #[test]
+    fn counts_that_cannot_be_true_are_left_out_and_those_after_them_count() {
+        let key = SigningKey::from_seed([2; 32]).public();
+        let mut member = Member::new(key, String::new(), false, Budget::new(1, 1));
+        let mut told = |received, lost, sent| {
+            let mut status = Status {
+                received,
+                lost,
+                ..Status::default()
+            };
+            let believed = member.believe(&mut status, sent);
+            believed.then_some((status.received, status.lost))
+        };
+        assert_eq!(told(90, 10, 100), Some((90, 10)));
+        assert_eq!(told(5_090, 4_010, 150), None);
+        assert_eq!(told(5_130, 4_020, 150), Some((130, 20)));
+        assert_eq!(told(u64::MAX, u64::MAX, 150), None);
+    }
 }
