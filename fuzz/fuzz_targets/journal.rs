@@ -4,6 +4,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
@@ -79,13 +81,14 @@ fn check(case: &Case<'_>) {
     let open = || Journal::open(&target, &ROOT, MIB, leaves).expect("the file can be opened");
     let mut content = case.content.to_vec();
     if case.honest {
-        // The head that belongs to the image, which nobody guesses, and what comes
-        // behind it.
-        std::fs::write(&FILE.1, b"").expect("the file can be written");
-        drop(open());
-        let head = std::fs::read(&FILE.1).expect("the file can be read");
-        content = [&head[..96], case.content].concat();
-        content.resize(head.len().max(content.len().min(head.len() + 1)), 0xff);
+        // The head that belongs to the image, which nobody guesses, and a length that
+        // fits or is wrong by a little.
+        let bitmap = leaves.div_ceil(8) as usize;
+        content.resize(
+            content.len().clamp(bitmap.saturating_sub(1), bitmap + 1),
+            0xff,
+        );
+        content = [&head(&target, leaves), content.as_slice()].concat();
     }
     std::fs::write(&FILE.1, &content).expect("the file can be written");
     let mut journal = open();
@@ -105,4 +108,18 @@ fn check(case: &Case<'_>) {
     claimed.sort_unstable();
     claimed.dedup();
     assert_eq!(open().claimed().collect::<Vec<_>>(), claimed);
+}
+
+/// The head of an empty journal, as it is written for so many leaves.
+fn head(target: &Target, leaves: u64) -> [u8; 96] {
+    thread_local! {
+        static HEADS: RefCell<HashMap<u64, [u8; 96]>> = RefCell::default();
+    }
+    let write = || {
+        std::fs::write(&FILE.1, b"").expect("the file can be written");
+        drop(Journal::open(target, &ROOT, MIB, leaves));
+        let written = std::fs::read(&FILE.1).expect("the file can be read");
+        *written.first_chunk().expect("it has a head")
+    };
+    HEADS.with_borrow_mut(|heads| *heads.entry(leaves).or_insert_with(write))
 }

@@ -144,8 +144,10 @@ impl World {
         let due = self.sender.poll_timeout();
         assert!(
             due.is_none_or(|at| at > self.now),
-            "{:?} asks for the past",
-            self.sender.phase()
+            "{:?} asks for {due:?} at {:?}: {:#?}",
+            self.sender.phase(),
+            self.now,
+            self.sender
         );
         while let Some(order) = self.sender.poll_order() {
             self.take_order(order);
