@@ -33,6 +33,9 @@ fn main() -> std::io::Result<()> {
     for (name, bytes) in notices() {
         write("message", name, &bytes)?;
     }
+    for (target, name, tape) in machines() {
+        write(target, name, &tape)?;
+    }
     release_files()
 }
 
@@ -257,6 +260,81 @@ fn notices() -> Vec<Named> {
                 reason,
                 signature: &signature,
             }),
+        ),
+    ]
+}
+
+/// Tapes on which a session goes well: one number for each decision, in the order in
+/// which the targets take them.
+fn machines() -> [(&'static str, &'static str, Vec<u8>); 4] {
+    // A device registers, is welcomed, and says how it is: the session starts.
+    let joins = |device| {
+        let registers = [7, device, 0, 0, 3, 3, 3];
+        let reports = [8, device, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 19];
+        [&registers[..], &reports].concat()
+    };
+    let sends = [6, 0, 1, 31, 4, 0, 200, 0, 3];
+    let asks = [
+        10, 2, 0, 0, 0, 1, 2, 16, 0, 2, 19, 0, 2, 9, 0, 3, 3, 5, 0, 0, 31,
+    ];
+    let completes = |device| [13, device, 0, 0, 0, 0, 2, 9, 0, 19, 3, 3];
+    let behind = [9, 2, 120, 250, 0, 0, 0, 0, 60, 2, 9, 0, 1, 40];
+    let together = [
+        &[0, 1, 0, 0, 0, 0][..],
+        &joins(2),
+        &sends,
+        &asks,
+        &completes(2),
+    ]
+    .concat();
+    let aside = [
+        &[0, 2, 0, 0, 2, 2][..],
+        &joins(2),
+        &joins(4),
+        &sends,
+        &behind.repeat(8),
+        &completes(4),
+        &sends,
+        &completes(2),
+    ];
+    // A receiver collects an offer, follows it, is welcomed, gets its blocks.
+    let follows = [
+        0, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 1, 1, 0, 12, 1, 0, 0, 0,
+    ];
+    let block = |toi, sbn| [6, 0, toi, sbn, 0, 0, 3];
+    let list = [&block(3, 0)[..], &[17, 0, 0, 0, 0, 1]].concat();
+    let blocks: Vec<u8> = (0..9).flat_map(|sbn| block(0, sbn)).collect();
+    let hashes = [15, 7, 15, 7];
+    let whole = [
+        &follows[..],
+        &list,
+        &blocks,
+        &hashes,
+        &[18, 0, 23, 90, 14, 0, 0],
+    ]
+    .concat();
+    let lossy = [
+        &follows[..],
+        &list,
+        &blocks[7..],
+        &[11, 1, 1, 1, 1, 2, 1, 20, 3, 3],
+        &[15, 0],
+        &blocks,
+        &hashes,
+        &[18, 0, 23, 9],
+    ];
+    [
+        ("sender_machine", "one-device-completes", together),
+        (
+            "sender_machine",
+            "a-slow-device-has-its-turn",
+            aside.concat(),
+        ),
+        ("receiver_machine", "it-completes-and-is-asked", whole),
+        (
+            "receiver_machine",
+            "a-block-and-a-leaf-are-fetched-again",
+            lossy.concat(),
         ),
     ]
 }
