@@ -52,6 +52,8 @@ pub(crate) struct Node {
     /// This leaf and the next are found damaged together, once.
     pub(crate) damage_pair: Option<u64>,
     pub(crate) waiting: Vec<u64>,
+    /// Leaves that it has from an earlier session.
+    pub(crate) kept: Vec<u64>,
 }
 
 /// A link with a queue that drops what does not fit.
@@ -412,6 +414,7 @@ pub(crate) fn node(i: usize, loss: f64, seed: u64) -> Node {
         damage_once: None,
         damage_pair: None,
         waiting: Vec::new(),
+        kept: Vec::new(),
     }
 }
 
@@ -428,10 +431,8 @@ pub(crate) fn hand(now: Time, shape: SessionShape, node: &mut Node, packet: &Pac
                 held: Held::Done | Held::Restorable,
                 ..
             } => {
-                assert!(
-                    node.receiver
-                        .follow(now, key, shape, false, std::iter::empty())
-                );
+                let kept = node.kept.iter().copied();
+                assert!(node.receiver.follow(now, key, shape, false, kept));
             }
             Verdict::Keep {
                 toi,
