@@ -285,15 +285,19 @@ fn one_key_is_one_member_whatever_it_calls_itself_and_clones_are_few() {
 #[test]
 fn counts_above_what_was_sent_are_refused_and_honest_ones_go_on_counting() {
     let mut world = half_sent(8 * MIB, &[0.01; 2]);
-    let mut device = Device::new(1);
-    device.join(&mut world);
-    for (received, lost) in [(1 << 63, 1 << 63), (u64::MAX, u64::MAX), (0, 1 << 40)] {
+    for (seed, lie) in (1..).zip([(1 << 63, 1 << 63), (u64::MAX, u64::MAX), (0, 1 << 40)]) {
+        let mut liar = Device::new(seed);
+        liar.join(&mut world);
         let refused = world.sender.feedback().refused;
-        let status = device.status(&world, &counts(received, lost));
-        device.say(&mut world, &status);
+        let status = liar.status(&world, &counts(lie.0, lie.1));
+        liar.say(&mut world, &status);
         assert_eq!(world.sender.feedback().refused, refused + 1);
+        assert_eq!(liar.member(&world).lost, 0);
+        let done = liar.completion(&world, None);
+        liar.say(&mut world, &done);
     }
-    assert_eq!(device.member(&world).lost, 0);
+    let mut device = Device::new(9);
+    device.join(&mut world);
     let status = device.status(&world, &counts(90, 10));
     device.say(&mut world, &status);
     assert_eq!(device.member(&world).lost, 10);
@@ -456,7 +460,9 @@ fn of_two_damaged_neighbours_the_second_is_damaged_only_once_it_is_whole_again()
 /// S4: a sender that talks and sends nothing was followed for ever.
 #[test]
 fn a_session_without_progress_is_left_for_another() {
-    let mut world = World::new(MIB, &[0.0], 1);
+    let mut world = World::with(MIB, &[0.0], 1, |config| {
+        config.wait = Duration::from_secs(20)
+    });
     let from = "10.0.0.7:7600".parse().unwrap();
     let mut offer = world.header(0, linecast_protocol::offer::SESSION_TOI, 0, 0, 0);
     offer.source_id = 4_711;
