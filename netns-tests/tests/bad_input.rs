@@ -396,14 +396,20 @@ fn targets_that_cannot_hold_the_image() {
     }
     let small = Staging::tmpfs(4 << 20).unwrap();
     let target = small.path().to_str().unwrap();
-    let receiver = site.start(site.lab().receiver(0), &["receive", target, "--json", "--wait", "4s"]);
+    let receiver = site.start(
+        site.lab().receiver(0),
+        &["receive", target, "--json", "--wait", "4s"],
+    );
     let sender = site.push(&image, &["--wait", "2s"]);
     // It refused the session, told the sender why, and waited for another.
     let sender = finish(sender);
     sender.assert_code(3);
     assert_eq!(sender.text("/receivers/0/state"), "refused");
     let why = sender.text("/receivers/0/error");
-    assert!(why.contains("no room") && why.contains("bytes needed"), "{why}");
+    assert!(
+        why.contains("no room") && why.contains("bytes needed"),
+        "{why}"
+    );
     finish(receiver).assert_code(1).assert_says("disk is full");
     let state: Vec<_> = fs::read_dir(small.path().join(".linecast"))
         .unwrap()
