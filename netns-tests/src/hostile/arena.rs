@@ -103,6 +103,7 @@ impl Arena {
         let scene = Scene {
             loss_per_mille: 0,
             trust: true,
+            sender_trust: false,
             roster: false,
             recorded: false,
             pause: false,
@@ -239,6 +240,9 @@ impl Arena {
             arguments.push("--json");
         }
         arguments.extend(["--key", text(&release.key), "--receivers", &count]);
+        if scene.sender_trust {
+            arguments.extend(["--sender-key", text(&release.key)]);
+        }
         if scene.roster {
             arguments.extend(["--roster", text(&self.roster)]);
         }
@@ -250,10 +254,16 @@ impl Arena {
     }
 
     fn receivers(&self, scene: Scene) -> Vec<Program> {
-        let trust = ["--trust", text(&self.release.trust)];
-        let arguments = if scene.trust { &trust[..] } else { &[] };
+        let trusted = text(&self.release.trust);
+        let mut arguments = Vec::new();
+        if scene.trust {
+            arguments.extend(["--trust", trusted]);
+        }
+        if scene.sender_trust {
+            arguments.extend(["--sender-trust", trusted]);
+        }
         (0..self.settings.receivers)
-            .map(|receiver| self.site.receive(receiver, arguments))
+            .map(|receiver| self.site.receive(receiver, &arguments))
             .collect()
     }
 }

@@ -54,6 +54,8 @@ pub struct Scene {
     pub loss_per_mille: u16,
     /// Whether receivers know whom to trust.
     pub trust: bool,
+    /// Whether the sender signs its session, and receivers follow no other.
+    pub sender_trust: bool,
     /// Whether the sender knows whom to expect.
     pub roster: bool,
     /// Whether the receivers have taken another image from a session that the
@@ -73,6 +75,7 @@ pub struct Scene {
 const PLAIN: Scene = Scene {
     loss_per_mille: 0,
     trust: true,
+    sender_trust: false,
     roster: false,
     recorded: false,
     pause: false,
@@ -93,6 +96,10 @@ const SILENCE: Scene = Scene {
 };
 const TABLE: Scene = Scene {
     table: true,
+    ..PLAIN
+};
+const SIGNED: Scene = Scene {
+    sender_trust: true,
     ..PLAIN
 };
 const ROSTER: Scene = Scene {
@@ -213,10 +220,29 @@ pub const ATTACKS: &[Attack] = &[
         SILENCE,
         attack("S3k", "the same, after the sender was killed", take_over),
     ),
+    at(
+        SIGNED,
+        attack("S3t", "as S3, sessions are signed", take_over),
+    ),
+    at(
+        Scene {
+            sender_trust: true,
+            ..SILENCE
+        },
+        attack("S3kt", "as S3k, sessions are signed", take_over),
+    ),
     attack(
         "S4a",
         "replayed manifest, then only probes",
         hold_without_progress,
+    ),
+    at(
+        SIGNED,
+        attack(
+            "S4t",
+            "the same, sessions are signed",
+            hold_without_progress,
+        ),
     ),
     at(
         Scene {
@@ -233,6 +259,10 @@ pub const ATTACKS: &[Attack] = &[
         "S5",
         "replayed manifest, symbols of 64, blocks of 1",
         offer_tiny_symbols,
+    ),
+    at(
+        SIGNED,
+        attack("S5t", "the same, sessions are signed", offer_tiny_symbols),
     ),
     attack("S6", "statuses of 2^63 packets (S8, A9)", poison_counts),
     part("S6k", "own key: statuses of 2^63 packets", count_too_much),
@@ -324,6 +354,10 @@ pub const ATTACKS: &[Attack] = &[
         ..attack("S18", "refusals provoked, and replayed", provoke_refusals)
     },
     attack("S19", "bad offers in the sender's name", offer_in_its_name),
+    at(
+        SIGNED,
+        attack("S19t", "the same, sessions are signed", offer_in_its_name),
+    ),
     part("S20", "10,000 keys refuse", refuse_with_many_keys),
     at(
         ROSTER,

@@ -110,7 +110,9 @@ impl Sender {
     }
 
     fn take_report(&mut self, now: Time, place: usize, status: &Status) {
-        let fresh = self.membership.member_mut(place).note_counts(status);
+        let member = self.membership.member_mut(place);
+        member.reported = now;
+        let fresh = member.note_counts(status);
         let members = &self.membership;
         if !members.is_served(place) || !members.weighs(&members.members()[place]) {
             // What it gets now is no measure of what it gets in its turn.

@@ -1,6 +1,7 @@
 //! Whole sessions of one sender and a few receivers.
 
 mod border;
+mod device;
 mod stragglers;
 mod trains;
 mod world;
@@ -138,6 +139,26 @@ fn nobody_there_ends_the_session_after_the_wait() {
     world.nodes[0].alive = false;
     world.run(Duration::from_secs(6));
     assert_eq!(world.sender.ending(), Ending::NoReceivers);
+}
+
+/// It asked to be woken at the end of the wait, which was past, for as long as it
+/// polled for leaves: every step of the world refuses that.
+#[test]
+fn who_waited_for_others_in_vain_and_polls_for_leaves_does_not_ask_for_the_past() {
+    let mut world = World::with(MIB, &[0.0], 12, |config| {
+        config.receivers = Some(2);
+        config.wait = Duration::from_millis(100);
+    });
+    world.nodes[0].kept = vec![0, 1, 2];
+    let begun = world.now;
+    world.run(Duration::from_secs(20));
+    world.assert_all_complete();
+    let waited = world.sender.data_started().unwrap().since(begun);
+    assert!(
+        waited > Duration::from_millis(100),
+        "it polled after the wait: {waited:?}"
+    );
+    assert!(world.image_packets < world.shape.image.symbols());
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct Member {
     pub address: Option<SocketAddr>,
     /// When it was last heard.
     pub heard: Time,
+    /// When it last reported: who only asks holds nobody back.
+    pub(in crate::sender) reported: Time,
     /// Loss of its path and socket together.
     pub loss: LossEstimate,
     /// DATA packets it missed so far, from sequence gaps.
@@ -147,6 +149,7 @@ impl Member {
             state: MemberState::Expected,
             address: None,
             heard: Time::ZERO,
+            reported: Time::ZERO,
             loss: LossEstimate::default(),
             lost: 0,
             socket_drops: 0,
@@ -253,6 +256,7 @@ impl Member {
         (self.counted, self.left_out) = ((0, 0), (0, 0));
         (self.outcome, self.completed_at) = (0, None);
         self.read = positions.to_vec();
+        self.reported = self.heard;
         (self.node, self.address) = (life.node, Some(life.address));
         (self.buffer_packets, self.held) = (life.buffer_packets, life.held);
         self.life = Some(life);

@@ -99,7 +99,9 @@ impl Window {
         } else {
             WINDOW_SILENCE
         };
-        let holding = members.weighing().filter(|m| now.since(m.heard) < silence);
+        let holding = members
+            .weighing()
+            .filter(|m| now.since(m.reported) < silence);
         let limits = holding.map(|m| m.read.get(lane).copied().unwrap_or(0) + self.packets_of(m));
         limits.min().unwrap_or(u64::MAX)
     }
