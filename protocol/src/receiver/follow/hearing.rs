@@ -62,16 +62,13 @@ impl Session {
             CommandBody::Cc { sec, usec, .. } if now >= self.probes_from => {
                 // The sender starts when it knows the round trip: whatever was
                 // said without one may have been all that there was to say.
-                if self.probe.is_none() {
+                let stamp = Timestamp {
+                    sec: *sec,
+                    usec: *usec,
+                };
+                if self.probes.take(now, stamp) {
                     self.reports.soon(now, self.group, &mut self.timers);
                 }
-                self.probe = Some((
-                    Timestamp {
-                        sec: *sec,
-                        usec: *usec,
-                    },
-                    now,
-                ));
             }
             CommandBody::RepairAdv { requests, .. } => self.handle_requests(requests),
             CommandBody::Application(content) => self.handle_notice(now, content),
@@ -90,7 +87,7 @@ impl Session {
         if listed {
             let (random, timers) = (&mut self.random, &mut self.timers);
             self.completion.ask(now, self.group, random, timers);
-            self.reports.soon(now, self.group, timers);
+            self.reports.answer(now, self.group, timers);
         }
     }
 

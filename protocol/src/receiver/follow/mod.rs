@@ -3,6 +3,7 @@
 mod hearing;
 mod lane;
 mod outcome;
+mod probes;
 mod speaking;
 mod symbols;
 
@@ -21,11 +22,12 @@ use crate::random::Random;
 use crate::seal::Life;
 use crate::time::{Duration, Time};
 use crate::timer::{Group, Timer, Timers};
-use crate::wire::{SenderWord, Timestamp};
+use crate::wire::SenderWord;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use lane::LaneView;
+use probes::Probes;
 
 /// Probes that came before the session was followed are processed within this.
 const PROBE_SETTLE: Duration = Duration::from_millis(2);
@@ -63,7 +65,7 @@ pub struct Session {
     ends: Budget,
     word: SenderWord,
     group: Group,
-    probe: Option<(Timestamp, Time)>,
+    probes: Probes,
     probes_from: Time,
     heard: Time,
     activity: Activity,
@@ -119,7 +121,7 @@ impl Session {
                 size: 10,
                 backoff: 6,
             },
-            probe: None,
+            probes: Probes::default(),
             probes_from: now + PROBE_SETTLE,
             heard: now,
             activity: Activity::Receiving,

@@ -8,7 +8,7 @@ use crate::object::Leaves;
 use crate::receiver::tell::LINGER;
 use crate::time::Time;
 use crate::timer::Timer;
-use crate::wire::{Ack, Nack, Requests as WireRequests, Timestamp};
+use crate::wire::{Ack, Nack, Requests as WireRequests};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -115,7 +115,7 @@ impl Session {
                 source_id: self.node(),
                 server_id: self.sender.0,
                 instance_id: self.sender.1,
-                grtt_response: self.grtt_response(now),
+                grtt_response: self.probes.response(now),
                 auth: self.signet.auth(),
                 cc: None,
                 requests,
@@ -142,21 +142,12 @@ impl Session {
             instance_id: self.sender.1,
             ack_type,
             ack_id: 0,
-            grtt_response: self.grtt_response(now),
+            grtt_response: self.probes.response(now),
             auth: self.signet.auth(),
             cc: None,
             payload,
         };
         ack.emit(out);
         self.signet.seal(out);
-    }
-
-    /// The newest probe's time stamp plus the time that it was held here, so
-    /// that the sender measures the path alone (RFC 5740 §4.3.1). Zero: none.
-    fn grtt_response(&self, now: Time) -> Timestamp {
-        let Some((stamp, heard)) = self.probe else {
-            return Timestamp::default();
-        };
-        Timestamp::from_ns(stamp.as_ns() + now.since(heard).as_nanos() as u64)
     }
 }

@@ -84,6 +84,15 @@ impl StatusReports {
         }
     }
 
+    /// The sender asks how this receiver is doing; whoever asks again and again is
+    /// answered no more often than a small group reports.
+    pub(in crate::receiver) fn answer(&self, now: Time, group: Group, timers: &mut Timers) {
+        if group.size <= SMALL_GROUP {
+            let start = now.max(self.last + BUSY_INTERVAL);
+            timers.set_sooner(Timer::Report, start, Wait::fixed(Duration::ZERO), group);
+        }
+    }
+
     /// Whether it is time to report; then the next time is set.
     pub(in crate::receiver) fn poll(
         &mut self,

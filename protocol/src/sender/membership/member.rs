@@ -188,6 +188,12 @@ impl Member {
         self.proven
     }
 
+    /// Whether one of its lives has this node id.
+    pub(in crate::sender) fn answers_to(&self, node: u32) -> bool {
+        let mut lives = self.life.iter().chain(&self.pending);
+        lives.any(|life| life.node == node)
+    }
+
     /// Whether nothing that it says counts but that it completed.
     pub(in crate::sender) fn is_unserved(&self) -> bool {
         matches!(self.state, MemberState::Slow { .. } | MemberState::Aside)

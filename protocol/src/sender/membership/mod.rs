@@ -308,14 +308,14 @@ impl Membership {
         self.stall_at = Time::ZERO;
         let fresh = self.members[at].life.is_none();
         let aside = self.alone.is_some_and(|alone| alone != at);
-        self.change(at, |member| {
+        let given_up = self.change(at, |member| {
             member.installation = Some(identity.1);
             member.heard = now;
             if !fresh {
-                if member.pending.len() >= PENDING_LIVES_MAX {
-                    member.pending.remove(0);
-                }
-                return member.pending.push(life);
+                let full = member.pending.len() >= PENDING_LIVES_MAX;
+                let given_up = full.then(|| member.pending.remove(0).node);
+                member.pending.push(life);
+                return given_up.filter(|node| !member.answers_to(*node));
             }
             // Who comes while another has its turn gets one of its own.
             member.state = match aside {
@@ -323,7 +323,11 @@ impl Membership {
                 false => MemberState::Receiving,
             };
             member.begin_life(life, positions);
+            None
         });
+        if let Some(node) = given_up {
+            self.by_node.remove(&node);
+        }
         self.welcome_soon(at);
         Some((at, fresh))
     }
@@ -379,8 +383,9 @@ impl Membership {
             let mut stale = None;
             if let Some(pending) = pending {
                 let life = member.pending.remove(pending);
-                stale = Some(member.node).filter(|node| *node != life.node);
+                let before = member.node;
                 member.begin_life(life, positions);
+                stale = Some(before).filter(|node| !member.answers_to(*node));
                 member.state = match (&member.state, aside) {
                     (MemberState::Aside, _) | (_, true) => MemberState::Aside,
                     (slow @ MemberState::Slow { .. }, _) => slow.clone(),

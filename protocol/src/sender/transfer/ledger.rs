@@ -115,8 +115,9 @@ impl Ledger {
     }
 
     /// The block is part of the first pass: until that is sent, nobody can miss
-    /// it.
+    /// it, whatever was asked for before.
     pub fn schedule(&mut self, toi: u16, sbn: u32) {
+        self.wanted.remove(&(toi, sbn));
         if let Some(entry) = self.entry(toi, sbn) {
             entry.outstanding += 1;
             entry.first_pending = true;

@@ -56,6 +56,17 @@ fn order(sbn: u32, first: u16, count: u16) -> RepairOrder {
 }
 
 #[test]
+fn what_was_asked_before_the_first_transmission_is_forgotten() {
+    let mut ledger = ledger();
+    assert!(ask(&mut ledger, at(0), 3, 0, 5));
+    ledger.schedule(IMAGE_TOI, 3);
+    assert_eq!(ledger.close(at(50)), []);
+    ledger.sent(at(60), IMAGE_TOI, 3, 0);
+    assert!(ask(&mut ledger, at(80), 3, 0, 5));
+    assert_eq!(ledger.close(at(90)), [order(3, K, 5)]);
+}
+
+#[test]
 fn the_greatest_deficit_of_many_receivers_makes_one_order() {
     let mut ledger = ledger();
     for deficit in [3, 7, 5] {
