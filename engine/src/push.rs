@@ -289,6 +289,7 @@ fn sender_config(
         deadline: config.deadline,
         rate: config.rate(),
         on_slow: config.on_slow,
+        ipv6: config.group.is_ipv6(),
     }
 }
 

@@ -142,7 +142,7 @@ impl Site {
     }
 
     /// What a target holds that a reception may leave: everything but the
-    /// receiver's key, its lock, and the directory for both.
+    /// receiver's key, its id, its lock, and the directory for them.
     pub fn leavings(&self, receiver: usize) -> Vec<String> {
         leavings(&self.target(receiver))
     }
@@ -159,7 +159,7 @@ pub(crate) fn leavings(directory: &Path) -> Vec<String> {
         let name = entry.file_name().to_string_lossy().into_owned();
         match name.as_str() {
             ".linecast" => names.extend(leavings(&entry.path())),
-            "key" | "lock" => {}
+            "key" | "installation" | "lock" => {}
             _ => names.push(name),
         }
     }

@@ -64,6 +64,7 @@ fn each_codec_carries_an_image_through_loss() {
     let site = lossy(2, 5.0, 0.0);
     let image = site.image(8 * MIB);
     for (code, name, block_symbols) in [("gf8", "gf8", 180.0), ("gf16", "gf16-low", 512.0)] {
+        site.clear_targets();
         let pushed = Push::of(&site, &image).push_args(&["--codec", code]).run();
         pushed.assert_complete(&image);
         let session = |key| pushed.sender.text(&format!("/session/{key}"));

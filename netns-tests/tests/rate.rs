@@ -77,16 +77,19 @@ fn the_ring_is_no_slower_than_sendmmsg_where_the_sockets_buffer_is_full_and_repe
         .args(["rate", "20mbit", "burst", "64kb", "limit", "16mb"])
         .status();
     assert!(slow.expect("tc runs").success());
-    let image = site.image(8 * MIB);
-    let mut elapsed_ms = [0.0; 2];
-    for (io, elapsed_ms) in ["uring", "mmsg"].into_iter().zip(&mut elapsed_ms) {
-        site.clear_targets();
-        let args = ["--io", io, "--rate", "200mbit"];
-        let pushed = Push::of(&site, &image).push_args(&args).run();
-        pushed.assert_complete(&image);
-        let repairs = pushed.sender.number("/sent/repair_symbols");
-        assert_eq!(repairs, 0.0, "{io}: {:#?}", pushed.sender);
-        *elapsed_ms = pushed.sender.number("/elapsed_ms/total");
+    let image = site.image(6 * MIB);
+    // The least of two runs in turn: others use this machine, too.
+    let mut elapsed_ms = [f64::INFINITY; 2];
+    for _ in 0..2 {
+        for (io, elapsed_ms) in ["uring", "mmsg"].into_iter().zip(&mut elapsed_ms) {
+            site.clear_targets();
+            let args = ["--io", io, "--rate", "200mbit"];
+            let pushed = Push::of(&site, &image).push_args(&args).run();
+            pushed.assert_complete(&image);
+            let repairs = pushed.sender.number("/sent/repair_symbols");
+            assert_eq!(repairs, 0.0, "{io}: {:#?}", pushed.sender);
+            *elapsed_ms = elapsed_ms.min(pushed.sender.number("/elapsed_ms/total"));
+        }
     }
     assert!(elapsed_ms[0] <= 1.1 * elapsed_ms[1], "{elapsed_ms:?}");
 }

@@ -2,6 +2,8 @@
 //! root: run by `scripts/test`.
 
 use linecast_netns_tests::{Image, Outcome, PROGRAM_LIMIT, Push, Pushed, Site};
+use linecast_protocol::key::SigningKey;
+use linecast_release::openssh;
 
 const SIZE: usize = 64 << 20;
 /// Slow enough to hit half way by watching counters: 1.4 s for the image.
@@ -147,4 +149,58 @@ fn assert_sent_at_most(site: &Site, since: u64, image: &Image, part: f64) {
 #[track_caller]
 fn assert_reason(outcome: &Outcome, reason: &str) {
     assert!(outcome.text("/reason").starts_with(reason), "{outcome:#?}");
+}
+
+/// F19, S17: a device that has that image writes nothing, and says so.
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn the_same_image_again_is_had_and_hardly_anything_is_sent() {
+    let site = Site::with_receivers(2);
+    let image = site.image(SIZE);
+    let push = || Push::of(&site, &image).receive_args(&["--output", "fw.img"]);
+    push().run().assert_complete(&image);
+    let before = site.sent_bytes();
+    let again = push().run();
+    again.assert_complete(&image);
+    let receivers = again.sender.report["receivers"].as_array().expect("a list");
+    assert!(
+        receivers.iter().all(|receiver| receiver["had"] == true),
+        "{:#?}",
+        again.sender
+    );
+    assert_sent_at_most(&site, before, &image, 0.10);
+    // Bytes that are no longer those of the image are no reason to have it.
+    let path = site.target(0).join("fw.img");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    push().run().assert_complete(&image);
+}
+
+/// The way of the sender that is trusted: others are not followed.
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
+fn a_session_is_followed_only_if_a_trusted_sender_signed_it() {
+    let site = Site::with_receivers(1);
+    let image = site.image(1 << 20);
+    let key = SigningKey::from_seed([6; 32]);
+    let (private, public) = (site.path().join("command"), site.path().join("senders"));
+    std::fs::write(&private, openssh::write_private(&key, "command").as_bytes()).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&private, mode).unwrap();
+    std::fs::write(&public, openssh::write_public(&key.public(), "command")).unwrap();
+    let trust = ["--sender-trust", public.to_str().unwrap(), "--wait", "3s"];
+    let receiver = site.receive(0, &trust);
+    let refused = site.push(&image, &["--wait", "2s"]).finish(PROGRAM_LIMIT);
+    refused.assert_code(3);
+    assert_eq!(refused.text("/receivers/0/state"), "refused");
+    assert!(
+        refused
+            .text("/receivers/0/error")
+            .starts_with("untrusted sender")
+    );
+    receiver.finish(PROGRAM_LIMIT).assert_code(4);
+    let receiver = site.receive(0, &trust);
+    let sender = site.push(&image, &["--sender-key", private.to_str().unwrap()]);
+    Pushed::wait(sender, vec![receiver]).assert_complete(&image);
 }

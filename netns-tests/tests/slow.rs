@@ -28,7 +28,10 @@ fn a_receiver_behind_a_slow_port_is_given_up_and_named() {
     let sender = &pushed.sender;
     sender.assert_code(2);
     assert_eq!(sender.text("/outcome"), "partial");
-    assert_eq!(sender.text("/reason"), "2 of 3 receivers have the image");
+    assert_eq!(
+        sender.text("/reason"),
+        "2 of 3 unverified receivers have the image"
+    );
     for receiver in &pushed.receivers[..2] {
         receiver.assert_has(&image);
     }

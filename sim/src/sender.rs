@@ -156,6 +156,7 @@ impl SenderNode {
             deadline: push.deadline,
             rate: push.rate.control(),
             on_slow: push.on_slow.into(),
+            ipv6: false,
         };
         self.machine = Some(Sender::new(self.clock.local(now), config));
         self.turned_at = now;

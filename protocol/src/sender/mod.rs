@@ -77,6 +77,8 @@ pub struct SenderConfig {
     pub rate: RateControl,
     /// What becomes of receivers that do not sustain the floor of the rate.
     pub on_slow: OnSlow,
+    /// Whether packets carry IPv6 headers, which rates count.
+    pub ipv6: bool,
 }
 
 /// How far the session is.
@@ -264,7 +266,10 @@ impl Sender {
             caught_up: false,
             rounded_off: false,
             window: Window::new(config.shape.lanes, config.shape.window_packets),
-            stragglers: Stragglers::new(config.rate.floor(), packet_bits(&config.shape)),
+            stragglers: Stragglers::new(
+                config.rate.floor(),
+                packet_bits(&config.shape, config.ipv6),
+            ),
             feedback: Feedback::default(),
             orders: VecDeque::new(),
             outbox: VecDeque::new(),

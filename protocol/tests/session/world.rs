@@ -125,6 +125,7 @@ pub(crate) fn config(shape: SessionShape) -> SenderConfig {
         deadline: None,
         rate: RateControl::fixed(1_000_000_000),
         on_slow: OnSlow::Wait,
+        ipv6: false,
     }
 }
 

@@ -19,9 +19,9 @@ const END_SPACING: Duration = Duration::from_millis(3);
 const END_SPACING_SLOW: Duration = Duration::from_millis(100);
 
 /// Bits of L2 of a full packet.
-pub(in crate::sender) fn packet_bits(shape: &SessionShape) -> u64 {
+pub(in crate::sender) fn packet_bits(shape: &SessionShape, ipv6: bool) -> u64 {
     let symbol_bytes = usize::from(shape.image.symbol_bytes());
-    l2_bytes(DATA_HEADER_BYTES + symbol_bytes, false) as u64 * 8
+    l2_bytes(DATA_HEADER_BYTES + symbol_bytes, ipv6) as u64 * 8
 }
 
 impl Sender {
@@ -34,7 +34,7 @@ impl Sender {
     }
 
     pub(in crate::sender) fn packet_bits(&self) -> u64 {
-        packet_bits(&self.config.shape)
+        packet_bits(&self.config.shape, self.config.ipv6)
     }
 
     /// Ends the session before everyone has the image.
@@ -127,5 +127,21 @@ impl Sender {
     pub fn next_sequence(&mut self) -> u16 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::offer::tests::shape;
+
+    /// A14.
+    #[test]
+    fn packets_of_ipv6_are_twenty_bytes_longer() {
+        let shape = shape(1 << 20);
+        assert_eq!(
+            packet_bits(&shape, true),
+            packet_bits(&shape, false) + 20 * 8
+        );
     }
 }
