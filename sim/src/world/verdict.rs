@@ -301,8 +301,17 @@ impl World<'_> {
             || format!("a message of {longest} bytes, {MESSAGE_BYTES_MAX} at most"),
         );
         let positions: u64 = self.sender.lanes.positions().iter().sum();
+        let forged = self
+            .scenario
+            .assaults()
+            .map(|assault| match assault.attack {
+                Attack::Symbols { .. } => {
+                    (assault.length.as_secs_f64() * f64::from(assault.per_s)) as u64
+                }
+                _ => 0,
+            });
         let stray = match self.scenario.is_hostile() {
-            true => STRAY_LOSS * u64::from(self.scenario.lanes),
+            true => STRAY_LOSS * u64::from(self.scenario.lanes) + forged.sum::<u64>(),
             false => 0,
         };
         let beside = COUNTS_BESIDE + stray;
