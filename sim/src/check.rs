@@ -38,8 +38,8 @@ pub enum Rule {
     RoundTrip,
     /// A push ends by its deadline.
     Deadline,
-    /// What is verified is discarded only when the image did change.
-    KeepsVerified,
+    /// A push that ends before its time is told to end for the reason that it has.
+    TrueEnd,
     /// Who counts as complete has the image.
     Verdict,
     /// No receiver says more than its budget.
@@ -70,7 +70,7 @@ impl fmt::Display for Rule {
             Rule::Window => "the window keeps sockets from overflowing",
             Rule::RoundTrip => "the round trip is that of the network",
             Rule::Deadline => "the deadline is kept",
-            Rule::KeepsVerified => "verified bytes are kept",
+            Rule::TrueEnd => "the end is told as it is",
             Rule::Verdict => "who counts as complete has the image",
             Rule::FeedbackBudget => "feedback stays within its budget",
             Rule::Wakeups => "wakeups lie ahead",

@@ -51,7 +51,8 @@ pub fn random_scenario(seed: u64) -> Scenario {
         });
     }
     if chance(random, 0.15) {
-        more.push(attacks::assault(random, long));
+        let rate_bps = scenario.push.rate.most_bps();
+        more.push(attacks::assault(random, long, rate_bps));
     }
     let mut faults = std::mem::take(&mut scenario.faults);
     faults.extend(more);

@@ -72,8 +72,6 @@ pub(crate) struct SenderNode {
     /// When the newest session was started.
     pub started: u64,
     push: Push,
-    /// Whether it may name a deadline that is past as its next time to wake.
-    pardons_deadline: bool,
     /// Receivers that cannot be sent to alone.
     unreachable: BTreeSet<SocketAddr>,
     /// The longest round trip that it believed in, in nanoseconds.
@@ -115,7 +113,6 @@ impl SenderNode {
             expected: 0,
             started: 0,
             push: scenario.push.clone(),
-            pardons_deadline: scenario.pardons("deadline"),
             unreachable: scenario
                 .devices
                 .iter()

@@ -112,11 +112,6 @@ impl Store {
         matches
     }
 
-    /// Leaves that were verified.
-    pub(crate) fn claimed(&self) -> usize {
-        self.claims.iter().filter(|claim| **claim).count()
-    }
-
     /// Whether the staged image is the image: what nobody but a simulator can
     /// know.
     pub(crate) fn is_image(&self) -> bool {

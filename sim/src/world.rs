@@ -65,6 +65,10 @@ struct World<'a> {
     checker: Checker,
     faults_end: u64,
     image_changed: bool,
+    /// Receivers that have the image, and the symbols that had been sent when the
+    /// last of them had it.
+    installed: usize,
+    sent_for_all: u64,
 }
 
 impl<'a> World<'a> {
@@ -99,6 +103,8 @@ impl<'a> World<'a> {
             happenings,
             attacker: scenario.is_hostile().then(Attacker::default),
             image_changed: false,
+            installed: 0,
+            sent_for_all: 0,
             random,
             checker: Checker::default(),
             faults_end: ends.max().unwrap_or(0),
@@ -197,6 +203,13 @@ impl<'a> World<'a> {
                 checker: &mut self.checker,
             };
             receiver.run(end, &mut moment);
+        }
+        let installed = self.receivers.iter();
+        let installed = installed.filter(|node| node.installed_at.is_some()).count();
+        if installed > self.installed {
+            let totals = self.sender.lanes.totals;
+            self.installed = installed;
+            self.sent_for_all = totals.source + totals.parity + totals.repair;
         }
         self.deliver_feedback();
         let needed = self.receivers.iter().map(ReceiverNode::oldest_needed).min();

@@ -139,7 +139,6 @@ fn the_roster_is_waited_for_and_the_absent_are_not_waited_for_long() {
 fn a_deadline_and_an_interruption_end_a_push_that_is_not_done() {
     let mut late = small(3);
     late.push.rate = Rate::Fixed { bps: 10_000_000 };
-    late.pardons = vec!["deadline".into()];
     late.push.deadline = Some(ms(500));
     let mut stopped = late.clone();
     stopped.push.deadline = None;

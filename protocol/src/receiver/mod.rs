@@ -162,13 +162,14 @@ impl Receiver {
             ..self.refusal(cause, detail)
         };
         let config = &self.config;
-        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal, None);
     }
 
     /// This receiver leaves the session that it follows, without its image: its
     /// sender is told why. Send what [`Receiver::poll_transmit`] gives before going.
     pub fn quit(&mut self, now: Time, cause: Cause, detail: &str) {
-        let Some(session) = self.session.as_ref().filter(|session| !session.is_over()) else {
+        let refusal = self.refusal(cause, detail);
+        let Some(session) = self.session.as_mut().filter(|session| !session.is_over()) else {
             return;
         };
         let offer = OfferKey {
@@ -177,10 +178,10 @@ impl Receiver {
         };
         let refusal = Refusal {
             session: session.shape().session,
-            ..self.refusal(cause, detail)
+            ..refusal
         };
-        let config = &self.config;
-        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
+        let (config, signet) = (&self.config, Some(session.signet_mut()));
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal, signet);
     }
 
     fn refusal(&self, cause: Cause, detail: &str) -> Refusal {

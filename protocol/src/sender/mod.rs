@@ -246,6 +246,7 @@ impl Sender {
             phase: Phase::Announcing,
             ending: Ending::Finished,
             hearing: Hearing::new(
+                now,
                 (config.source_id, config.instance_id),
                 &config.shape,
                 config.session_key.clone(),

@@ -10,6 +10,7 @@ use linecast_protocol::message::{
     ACK_REFUSE, Cause, Notice, REFUSE_CONTEXT, Refusal, Status, WelcomeEntry, sign_text,
 };
 use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SessionShape};
+use linecast_protocol::receiver::OfferKey;
 use linecast_protocol::sender::{Ending, MemberState, Phase, Sender};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{
@@ -443,6 +444,40 @@ fn a_refusal_is_heard_with_its_cause_and_weighs_only_on_a_roster() {
     let refused = world.sender.feedback().refused;
     device.say(&mut world, &changed);
     assert_eq!(world.sender.feedback().refused, refused + 1);
+}
+
+/// What a device refused before it registered, anybody could send again: it was given
+/// up without a word. Leaving is sealed.
+#[test]
+fn a_refusal_replayed_after_registration_is_no_farewell() {
+    let mut world = half_sent(8 * MIB, &[0.0; 2]);
+    let place = |world: &World| {
+        let members = world.sender.membership().members();
+        members
+            .iter()
+            .position(|m| m.address == Some(world.nodes[0].address))
+    };
+    let from = world.nodes[0].address;
+    let offer = OfferKey {
+        sender: SOURCE,
+        from: SENDER,
+    };
+    let (now, mut said) = (world.now, Vec::new());
+    let receiver = &mut world.nodes[0].receiver;
+    receiver.refuse(now, offer, None, Cause::SIGNATURE, "spoilt on its way");
+    while receiver.poll_transmit(now, &mut said).is_some() {
+        world.sender.handle_datagram(now, from, &said);
+    }
+    let at = place(&world).unwrap();
+    let state = |world: &World| world.sender.membership().members()[at].state.clone();
+    assert_eq!(state(&world), MemberState::Receiving);
+    let later = now + Duration::from_millis(200);
+    let receiver = &mut world.nodes[0].receiver;
+    receiver.quit(later, Cause::STOPPED, "by a person");
+    while receiver.poll_transmit(later, &mut said).is_some() {
+        world.sender.handle_datagram(later, from, &said);
+    }
+    assert!(matches!(state(&world), MemberState::Refused(_)));
 }
 
 /// S2: the second was told although the first had taken a symbol from it, and

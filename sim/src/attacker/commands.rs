@@ -2,12 +2,11 @@
 
 use super::identity::shifted;
 use super::{Attacker, Known, nacks};
-use crate::keys::device_key;
 use crate::lanes::SOURCE_ID;
 use crate::packet::Body;
 use crate::scenario::{Ask, Attack};
-use linecast_protocol::limits::MESSAGE_BYTES_MAX;
-use linecast_protocol::message::Notice;
+use linecast_protocol::limits::{MESSAGE_BYTES_MAX, PAGE_BYTES};
+use linecast_protocol::message::{Notice, WelcomeEntry};
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::random::Random;
 use linecast_protocol::wire::{
@@ -49,7 +48,13 @@ impl Attacker {
                 Some(self.probe(word, stamp))
             }
             Attack::Flush => self.flush(known, word),
-            Attack::Welcome { node } => Some(self.welcome(known, word, node)),
+            Attack::Welcome { node } => self.welcome(word, node),
+            Attack::Poll => {
+                let known = [0; PAGE_BYTES];
+                let (mut content, known) = (Vec::new(), &known);
+                Notice::Poll { page: 0, known }.emit(&mut content);
+                Some(self.emit(word, CommandBody::Application(&content)))
+            }
             Attack::Advertise => {
                 let bytes = MESSAGE_BYTES_MAX - 24;
                 let requests = nacks::requests(known, Ask::Blocks, bytes.min(64), random)?;
@@ -120,25 +125,25 @@ impl Attacker {
         Some(self.emit(word, body))
     }
 
-    fn welcome(&mut self, known: &Known<'_>, word: SenderWord, node: u32) -> Body {
-        if self.prints.is_empty() {
-            let print = |n| {
-                *device_key(n)
-                    .public()
-                    .as_bytes()
-                    .first_chunk()
-                    .expect("32 bytes")
-            };
-            self.prints = (0..known.receivers.min(LISTED_MAX)).map(print).collect();
-        }
+    /// A welcome for every life that was heard of, newer than its own, that only
+    /// the session's key could prove.
+    fn welcome(&self, word: SenderWord, node: u32) -> Option<Body> {
         let mut entries = Vec::new();
-        for print in &self.prints {
-            entries.extend_from_slice(print);
-            entries.extend_from_slice(&node.to_be_bytes());
+        let lives = self.ear.welcomes.values().take(LISTED_MAX as usize / 3);
+        for known in lives {
+            let entry = WelcomeEntry {
+                node,
+                nonce: known.nonce + 1,
+                ..*known
+            };
+            entry.emit(&mut entries);
+        }
+        if entries.is_empty() {
+            return None;
         }
         let mut content = Vec::new();
         Notice::Welcome(&entries).emit(&mut content);
-        self.emit(word, CommandBody::Application(&content))
+        Some(self.emit(word, CommandBody::Application(&content)))
     }
 
     fn emit(&self, sender: SenderWord, body: CommandBody<'_>) -> Body {

@@ -4,7 +4,7 @@ use crate::draw::below;
 use crate::packet::Body;
 use crate::sender::Feedback;
 use crate::trunk::Departure;
-use linecast_protocol::message::{Notice, WelcomeEntry};
+use linecast_protocol::message::{ACK_REGISTER, Notice, WelcomeEntry};
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::random::Random;
 use linecast_protocol::wire::{CommandBody, DataHeader, Message, SenderWord, Timestamp};
@@ -20,6 +20,7 @@ const OLDEST_MAX: usize = 64;
 pub(super) struct Ear {
     packets: Memory<Departure>,
     feedback: Memory<Feedback>,
+    registrations: Memory<Feedback>,
     /// The parameters that the sender writes.
     pub(super) word: SenderWord,
     /// The newest probe, and when it left.
@@ -111,7 +112,17 @@ impl Ear {
     }
 
     pub(super) fn hear_feedback(&mut self, feedback: &Feedback) {
+        if let Ok(Message::Ack(ack)) = Message::parse(&feedback.bytes)
+            && ack.ack_type == ACK_REGISTER
+        {
+            self.registrations.keep(feedback);
+        }
         self.feedback.keep(feedback);
+    }
+
+    /// A registration of any age.
+    pub(super) fn registration(&self, random: &mut Random) -> Option<Feedback> {
+        self.registrations.any(random)
     }
 
     /// One of the newest packets.

@@ -5,14 +5,15 @@ use super::{Attacker, Known, own_address};
 use crate::draw::below;
 use crate::keys::attacker_key;
 use crate::lanes::SOURCE_ID;
+use crate::noise::flip_bit;
 use crate::receiver::receiver_address;
 use crate::scenario::Guise;
 use crate::sender::Feedback;
 use linecast_protocol::hex;
 use linecast_protocol::key::PublicKey;
 use linecast_protocol::message::{
-    ACK_COMPLETE, ACK_REGISTER, ACK_STATUS, Activity, COMPLETE_CONTEXT, Complete, PROFILE,
-    REGISTER_CONTEXT, Register, Signed, Status,
+    ACK_COMPLETE, ACK_REFUSE, ACK_REGISTER, ACK_STATUS, Activity, COMPLETE_CONTEXT, Cause,
+    Complete, PROFILE, REFUSE_CONTEXT, REGISTER_CONTEXT, Refusal, Register, Signed, Status,
 };
 use linecast_protocol::random::Random;
 use linecast_protocol::seal::Life;
@@ -21,6 +22,8 @@ use serde::Serialize;
 
 /// Node ids of its own begin here.
 const OWN_NODES: u32 = 5_000_000;
+/// What a seal that nobody can make says that it counts.
+pub(super) const FORGED_COUNT: u64 = 1 << 30;
 /// Every so many messages it registers again, in case that it was forgotten.
 const REGISTRATION_EVERY: u64 = 64;
 
@@ -39,7 +42,7 @@ impl Attacker {
             Guise::Own if self.made.is_multiple_of(REGISTRATION_EVERY) => Some(Feedback {
                 at,
                 from: own_address(),
-                bytes: self.registration(known, 0, 0, 0),
+                bytes: self.registration(known, (0, 0), 0, 0),
             }),
             Guise::Own => Some(Feedback {
                 at,
@@ -57,15 +60,17 @@ impl Attacker {
         }
     }
 
-    /// A registration, validly signed by own key number `key`.
+    /// A registration of one of the machines that have own key number `key`, validly
+    /// signed.
     pub(super) fn registration(
         &self,
         known: &Known<'_>,
-        key: u32,
+        (key, machine): (u32, u32),
         node: u32,
         held: u32,
     ) -> Vec<u8> {
-        let (node, life) = (OWN_NODES + node, own_life(key));
+        let (node, mut life) = (OWN_NODES + node, own_life(key));
+        life.installation[4..].copy_from_slice(&machine.to_be_bytes());
         let register = Register {
             profile: PROFILE,
             session: hex(&known.shape.session),
@@ -142,6 +147,51 @@ impl Attacker {
         ack(known, node, ACK_STATUS, Timestamp::default(), &payload)
     }
 
+    /// A refusal of the session, validly signed by own key number `key`.
+    pub(super) fn refusal(&self, known: &Known<'_>, key: u32, node: u32) -> Vec<u8> {
+        let life = own_life(key);
+        let refusal = Refusal {
+            profile: PROFILE,
+            cause: Cause::ROOM,
+            session: known.shape.session,
+            installation: life.installation,
+            life: life.number,
+            name: format!("stranger-{key}"),
+            detail: String::new(),
+        };
+        let mut text = Vec::new();
+        refusal.emit(&mut text);
+        let payload = signed_text(key, REFUSE_CONTEXT, &text);
+        let node = OWN_NODES + node;
+        ack(known, node, ACK_REFUSE, Timestamp::default(), &payload)
+    }
+
+    /// A registration that was overheard, of whatever life.
+    pub(super) fn old_life(&self, at: u64, guise: Guise, random: &mut Random) -> Option<Feedback> {
+        let old = self.ear.registration(random)?;
+        let from = match guise {
+            Guise::Own => own_address(),
+            Guise::Forged => old.from,
+        };
+        Some(Feedback { at, from, ..old })
+    }
+
+    /// A datagram that was overheard, with one bit changed or without its seal.
+    pub(super) fn tamper(&self, at: u64, random: &mut Random) -> Option<Feedback> {
+        let mut old = self.ear.datagram(random)?;
+        if self.made.is_multiple_of(2) {
+            flip_bit(&mut old.bytes, random);
+            return Some(Feedback { at, ..old });
+        }
+        let mut bytes = Vec::new();
+        match Message::parse(&old.bytes).ok()? {
+            Message::Ack(ack) => Ack { auth: None, ..ack }.emit(&mut bytes),
+            Message::Nack(nack) => Nack { auth: None, ..nack }.emit(&mut bytes),
+            _ => return None,
+        }
+        Some(Feedback { at, bytes, ..old })
+    }
+
     /// An acknowledgement that was overheard, with another time stamp.
     pub(super) fn stamped(&self, at: u64, offset_ms: i64, random: &mut Random) -> Option<Feedback> {
         let old = self.ear.old_datagram(random)?;
@@ -164,7 +214,7 @@ fn own_life(key: u32) -> Life {
     let [a, b, c, d] = key.to_be_bytes();
     Life {
         key: attacker_key(key).public(),
-        installation: [a, b, c, d, 1, 1, 1, 1],
+        installation: [a, b, c, d, 0, 0, 0, 0],
         number: [a, b, c, d, 2, 2, 2, 2],
     }
 }
@@ -184,13 +234,17 @@ pub(super) fn shifted(clock: u64, offset_ms: i64) -> u64 {
 
 fn signed(key: u32, context: &[u8], message: &impl Serialize) -> Vec<u8> {
     let text = serde_json::to_vec(message).expect("messages have a JSON form");
+    signed_text(key, context, &text)
+}
+
+fn signed_text(key: u32, context: &[u8], text: &[u8]) -> Vec<u8> {
     let key = attacker_key(key);
     let public = key.public();
-    let signature = key.sign(context, &text);
+    let signature = key.sign(context, text);
     let signed = Signed {
         key: public.as_bytes(),
         signature: &signature,
-        text: &text,
+        text,
     };
     let mut out = Vec::new();
     signed.emit(&mut out);
@@ -212,7 +266,7 @@ fn ack(
         ack_type,
         ack_id: 0,
         grtt_response,
-        auth: None,
+        auth: (ack_type == ACK_STATUS).then(|| Auth::unsealed(FORGED_COUNT)),
         cc: None,
         payload,
     };

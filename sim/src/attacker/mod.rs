@@ -49,8 +49,6 @@ pub(crate) struct Attacker {
     ear: Ear,
     /// Packets made so far.
     made: u64,
-    /// First bytes of the receivers' keys.
-    prints: Vec<[u8; 8]>,
     /// A session of its own.
     own: Option<Objects>,
 }
@@ -106,13 +104,25 @@ impl Attacker {
         };
         match attack {
             Attack::Replay { guise } => self.replay(at, guise, random, volley),
+            Attack::Lives { guise } => volley.feedback.extend(self.old_life(at, guise, random)),
+            Attack::Tamper => volley.feedback.extend(self.tamper(at, random)),
+            Attack::Clones { count } => {
+                let machine = (self.made % u64::from(count.max(1))) as u32;
+                let bytes = self.registration(known, (0, machine), machine, 0);
+                volley.feedback.push(own(bytes));
+            }
+            Attack::Refuse { keys } => {
+                let (key, node) = self.turn(keys, 1);
+                let bytes = self.refusal(known, key, node);
+                volley.feedback.push(own(bytes));
+            }
             Attack::Register {
                 keys,
                 nodes,
                 ranges,
             } => {
                 let (key, node) = self.turn(keys, nodes);
-                let bytes = self.registration(known, key, node, ranges);
+                let bytes = self.registration(known, (key, 0), node, ranges);
                 volley.feedback.push(own(bytes));
             }
             Attack::Complete { keys } => {
@@ -124,7 +134,7 @@ impl Attacker {
                         None => return,
                     }
                 } else {
-                    self.registration(known, key, node, 0)
+                    self.registration(known, (key, 0), node, 0)
                 };
                 volley.feedback.push(own(bytes));
             }
@@ -165,6 +175,7 @@ impl Attacker {
             | Attack::Stamp { .. }
             | Attack::Flush
             | Attack::Welcome { .. }
+            | Attack::Poll
             | Attack::Advertise => {
                 let body = self.command(known, at, attack, random);
                 let packet = body.map(|body| forged(at, Origin::Sender, body));

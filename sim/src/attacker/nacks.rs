@@ -1,12 +1,13 @@
 //! NACKs that ask for more than anybody lacks.
 
 use super::Known;
+use super::identity::FORGED_COUNT;
 use crate::draw::below;
 use crate::lanes::SOURCE_ID;
 use crate::scenario::Ask;
 use linecast_protocol::offer::IMAGE_TOI;
 use linecast_protocol::random::Random;
-use linecast_protocol::wire::{Level, Nack, PayloadId, RequestBuilder, Requests, Timestamp};
+use linecast_protocol::wire::{Auth, Level, Nack, PayloadId, RequestBuilder, Requests, Timestamp};
 
 /// A NACK of about `bytes` bytes in the name of `node`; `None` for an empty image.
 pub(super) fn nack(
@@ -23,7 +24,7 @@ pub(super) fn nack(
         server_id: SOURCE_ID,
         instance_id: known.instance_id,
         grtt_response: Timestamp::default(),
-        auth: None,
+        auth: Some(Auth::unsealed(FORGED_COUNT)),
         cc: None,
         requests: Requests::parse(&requests).ok()?,
     };

@@ -13,109 +13,9 @@ type Gate = (&'static str, fn(&Scenario, &Fault) -> bool);
 
 /// Whoever mends a finding takes its line out.
 pub(super) const NOT_YET: &[Gate] = &[
-    // A NACK of any size is taken.
-    ("A1", |_, fault| {
-        is_attack(fault, |attack| match attack {
-            Attack::Nack { bytes, .. } => *bytes > MESSAGE_BYTES_MAX,
-            _ => false,
-        })
-    }),
-    // One forged packet silences a device, or gives it a wrong node id.
-    ("A2", |_, fault| is_attack(fault, distorts)),
-    // What others ask for suppresses without bound.
-    ("A3", |_, fault| {
-        lasts(fault) && is_attack(fault, |attack| matches!(attack, Attack::Overheard { .. }))
-    }),
-    // A gap of 32,768 packets and more is not counted.
-    ("A4", |scenario, fault| {
-        matches!(fault, Fault::Outage(_)) && scenario.is_long()
-    }),
-    // The round trip belongs to strangers.
-    ("A5", |_, fault| {
-        is_attack(fault, |attack| match attack {
-            Attack::Stamp { offset_ms } => *offset_ms < -1_000,
-            Attack::Replay { .. } => true,
-            _ => false,
-        })
-    }),
-    // A failure is final.
-    ("A6", |_, fault| matches!(fault, Fault::Restart { .. })),
-    // Every key becomes a member.
-    ("A8", |_, fault| {
-        is_attack(
-            fault,
-            |attack| matches!(attack, Attack::Register { keys, .. } if *keys > 256),
-        )
-    }),
-    // Impossible counts overflow.
-    ("A9", |_, fault| {
-        is_attack(
-            fault,
-            |attack| matches!(attack, Attack::Status { received, lost, .. } if received | lost >= 1 << 63),
-        )
-    }),
-    // A session is believed without a key that is.
-    ("A10", |_, fault| {
-        is_attack(fault, |attack| matches!(attack, Attack::Takeover { .. }))
-    }),
-    // The roster admits everybody.
-    ("A11", |scenario, fault| {
-        scenario.push.roster.is_some() && is_attack(fault, Attack::enrols)
-    }),
-    // Whoever asks is served without end, and may ask for all parity there is.
-    ("A12", |_, fault| {
-        is_attack(fault, |attack| match attack {
-            Attack::Nack { guise, ask, .. } => *guise == Guise::Own || *ask != Ask::Symbol,
-            _ => false,
-        })
-    }),
-    // Being asked doubles the time to the next completion, without bound.
-    ("S1", |_, fault| {
-        let flushed = is_attack(fault, |attack| *attack == Attack::Flush);
-        flushed || matches!(fault, Fault::LoseCompletions { .. })
-    }),
-    // A registration lists as much as it likes.
-    ("S7", |_, fault| {
-        is_attack(
-            fault,
-            |attack| matches!(attack, Attack::Register { ranges, .. } if *ranges > 40),
-        )
-    }),
-    // What the sender is said to send suppresses without bound.
-    ("S12", |_, fault| {
-        lasts(fault) && is_attack(fault, |attack| *attack == Attack::Advertise)
-    }),
-    // Forged symbols cost more than they should, and spoil the counts.
-    ("S13", |_, fault| {
-        is_attack(fault, |attack| matches!(attack, Attack::Symbols { .. }))
-    }),
     // A slow port beside quick ones costs a multiple of the image.
     ("N3", |_, _| false),
-    // A deadline that is past is named again while the end is said.
-    ("deadline", |_, _| false),
 ];
-
-const MESSAGE_BYTES_MAX: u16 = linecast_protocol::limits::MESSAGE_BYTES_MAX as u16;
-
-/// Whether an attack lasts longer than anybody may be kept from the image.
-fn lasts(fault: &Fault) -> bool {
-    let length = fault.assault().map(|assault| assault.length);
-    length.is_some_and(|length| length > Duration::from_secs(5))
-}
-
-fn distorts(attack: &Attack) -> bool {
-    match attack {
-        Attack::Header { grtt, gsize, .. } => *grtt > 100 || *gsize > 8,
-        Attack::Welcome { .. } => true,
-        _ => false,
-    }
-}
-
-fn is_attack(fault: &Fault, shows: fn(&Attack) -> bool) -> bool {
-    fault
-        .assault()
-        .is_some_and(|assault| shows(&assault.attack))
-}
 
 /// Whether the protocol does not withstand this yet.
 pub(super) fn is_not_yet(scenario: &Scenario, fault: &Fault) -> bool {
@@ -127,9 +27,12 @@ pub(super) fn open_findings() -> Vec<String> {
     NOT_YET.iter().map(|(name, _)| (*name).into()).collect()
 }
 
-/// One attack within `span`.
-pub(super) fn assault(random: &mut Random, span: Duration) -> Fault {
-    Fault::Attack(Assault {
+/// Bits of a packet, about.
+const SYMBOL_BITS: u64 = 12_000;
+
+/// One attack within `span`, on a push at `rate_bps` at most.
+pub(super) fn assault(random: &mut Random, span: Duration, rate_bps: u64) -> Fault {
+    let mut assault = Assault {
         at: random.within(span),
         length: match below(random, 10) {
             0 => Duration::from_secs(60),
@@ -137,7 +40,19 @@ pub(super) fn assault(random: &mut Random, span: Duration) -> Fault {
         },
         per_s: pick(random, &[20, 100, 500]),
         attack: attack(random),
-    })
+    };
+    match assault.attack {
+        // As many as the true ones, for as long as those are sent for the first time.
+        Attack::Symbols { .. } => {
+            let packets = rate_bps / SYMBOL_BITS;
+            assault.per_s = packets.clamp(20, 10_000) as u32;
+            (assault.at, assault.length) = (Duration::ZERO, span / 2);
+        }
+        // Who believes any session is ended by any for as long as they come.
+        Attack::Takeover { .. } => assault.length = assault.length.min(Duration::from_secs(2)),
+        _ => {}
+    }
+    Fault::Attack(assault)
 }
 
 fn attack(random: &mut Random) -> Attack {
@@ -147,7 +62,7 @@ fn attack(random: &mut Random) -> Attack {
         &[Ask::Object, Ask::Blocks, Ask::Symbol, Ask::Parity],
     );
     let bytes = pick(random, &[48, 200, 1_192, 9_000]);
-    match below(random, 14) {
+    match below(random, 20) {
         0 => Attack::Replay { guise },
         1 => Attack::Register {
             keys: pick(random, &[1, 3, 40, 400]),
@@ -183,6 +98,15 @@ fn attack(random: &mut Random) -> Attack {
         12 => Attack::Symbols {
             parity: below(random, 2) == 0,
         },
-        _ => Attack::Advertise,
+        13 => Attack::Advertise,
+        14 => Attack::Poll,
+        15 | 16 => Attack::Tamper,
+        17 => Attack::Lives { guise },
+        18 => Attack::Clones {
+            count: pick(random, &[2, 20, 400]),
+        },
+        _ => Attack::Refuse {
+            keys: pick(random, &[1, 40, 400]),
+        },
     }
 }

@@ -15,6 +15,11 @@ use linecast_protocol::wire::Message;
 /// Nobody makes plans for later than this: a packet that did it would silence a
 /// device.
 const PLANS_MAX: Duration = Duration::from_secs(60);
+/// The same while somebody forges headers: the longest wait of all, 40 spreads of
+/// the longest round trip, and as much again. The next true header makes it short.
+const PLANS_FORGED_MAX: Duration = Duration::from_secs(800);
+/// Whoever wants to be woken at once again and again is woken this often.
+const SPIN_NS: u64 = 1_000_000;
 
 impl ReceiverNode {
     pub(super) fn speak(&mut self, moment: &mut Moment<'_>) {
@@ -60,14 +65,20 @@ impl ReceiverNode {
         checker.check(!silent, Rule::Wakeups, at, || {
             format!("receiver {} never wants to be woken", self.index)
         });
-        let told = self.installed_at.is_some() || self.failed;
-        let open = told && moment.around.scenario.pardons("S1");
-        let soon = open || due.is_none_or(|due| due.since(now) <= PLANS_MAX);
+        let most = match moment.around.scenario.is_hostile() {
+            true => PLANS_FORGED_MAX,
+            false => PLANS_MAX,
+        };
+        let soon = due.is_none_or(|due| due.since(now) <= most);
         checker.check(soon, Rule::Wakeups, at, || {
             let later = due.map(|due| due.since(now));
             format!("receiver {} wants to be woken in {later:?}", self.index)
         });
-        self.due = due.map_or(u64::MAX, |due| self.clock.global(due).max(at + 1));
+        self.due = due.map_or(u64::MAX, |due| match due > now {
+            true => self.clock.global(due).max(at + 1),
+            // It would do nothing else any more.
+            false => at + SPIN_NS,
+        });
     }
 
     /// Whether this is a completion that nobody hears.

@@ -59,7 +59,7 @@ pub enum Attack {
         keys: u32,
         /// Each with so many node ids.
         nodes: u32,
-        /// With so many ranges of missing leaves.
+        /// With so many leaves that they have already.
         ranges: u32,
     },
     /// The same, and completions.
@@ -128,15 +128,23 @@ pub enum Attack {
     },
     /// REPAIR_ADV for everything, from the sender's address.
     Advertise,
-}
-
-impl Attack {
-    /// Whether it pretends to be receivers without a device.
-    pub(crate) fn enrols(&self) -> bool {
-        match self {
-            Attack::Register { .. } | Attack::Complete { .. } => true,
-            Attack::Status { guise, .. } | Attack::Nack { guise, .. } => *guise == Guise::Own,
-            _ => false,
-        }
-    }
+    /// Polls for leaves that somebody lacks, from the sender's address.
+    Poll,
+    /// Overheard feedback of receivers with one bit changed, or without its seal.
+    Tamper,
+    /// Registrations that were overheard, of whatever life.
+    Lives {
+        /// From where.
+        guise: Guise,
+    },
+    /// Registrations of so many machines that all have one key.
+    Clones {
+        /// Machines.
+        count: u32,
+    },
+    /// Refusals that are validly signed.
+    Refuse {
+        /// With so many keys.
+        keys: u32,
+    },
 }

@@ -159,9 +159,12 @@ impl Assault {
             } => {
                 range("keys of an attacker", 1.0, 10_000.0, keys.into())?;
                 range("node ids of a key", 1.0, 10_000.0, nodes.into())?;
-                range("ranges that are missing", 0.0, 6_000.0, ranges.into())
+                range("leaves that are held", 0.0, 6_000.0, ranges.into())
             }
-            Attack::Complete { keys } => range("keys of an attacker", 1.0, 10_000.0, keys.into()),
+            Attack::Complete { keys } | Attack::Refuse { keys } => {
+                range("keys of an attacker", 1.0, 10_000.0, keys.into())
+            }
+            Attack::Clones { count } => range("machines of a key", 1.0, 10_000.0, count.into()),
             Attack::Header { backoff, gsize, .. } => {
                 range("backoff factor", 0.0, 15.0, backoff.into())?;
                 range("code of the group size", 0.0, 15.0, gsize.into())

@@ -23,10 +23,17 @@ impl SenderNode {
         self.members().iter().find(|member| member.key == *key)
     }
 
-    /// Whether the newest session has heard of this receiver.
-    pub(crate) fn knows(&self, receiver: u32) -> bool {
+    /// Whether it waits for a life of this receiver that it has heard: for one that
+    /// has failed, or has not proven to be there, it does not.
+    pub(crate) fn waits_for(&self, receiver: u32) -> bool {
         let member = self.member(&device_key(receiver).public());
-        member.is_some_and(|member| member.state != MemberState::Expected)
+        member.is_some_and(|member| {
+            let past = matches!(
+                member.state,
+                MemberState::Failed(_) | MemberState::Refused(_)
+            );
+            member.is_proven() && !past
+        })
     }
 
     /// What the newest session says of a receiver that it waits for no longer,
@@ -128,10 +135,7 @@ impl SenderNode {
             )
         });
         self.due = due.map_or(u64::MAX, |due| self.clock.global(due));
-        // The deadline that is past is named again and again.
-        let open = self.push.deadline.is_some() && self.pardons_deadline;
-        let ending = open && machine.phase() >= Phase::Ending;
-        checker.check(self.due > now || ending, Rule::Wakeups, now, || {
+        checker.check(self.due > now, Rule::Wakeups, now, || {
             format!(
                 "the sender wants to be woken at once in {:?}",
                 machine.phase()

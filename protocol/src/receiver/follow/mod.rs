@@ -232,6 +232,10 @@ impl Session {
         }
     }
 
+    pub(in crate::receiver) fn signet_mut(&mut self) -> &mut Signet {
+        &mut self.signet
+    }
+
     fn node(&self) -> u32 {
         self.signet.node
     }

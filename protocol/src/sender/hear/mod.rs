@@ -45,6 +45,7 @@ pub(super) struct Hearing {
     strangers: Budget,
     unlisted: Budget,
     solicited: Budget,
+    began: Time,
 }
 
 /// What hearing needs to know of the machine at this moment.
@@ -58,8 +59,14 @@ pub(super) struct Moment<'a> {
 }
 
 impl Hearing {
-    pub(super) fn new(sender: (u32, u16), shape: &SessionShape, key: SigningKey) -> Hearing {
+    pub(super) fn new(
+        began: Time,
+        sender: (u32, u16),
+        shape: &SessionShape,
+        key: SigningKey,
+    ) -> Hearing {
         Hearing {
+            began,
             sender,
             session: shape.session,
             session_hex: hex(&shape.session),
@@ -95,6 +102,16 @@ impl Hearing {
         }
     }
 
+    /// The round trip that a response tells, if it has a sane age: no probe left before
+    /// the session began.
+    fn trip(&self, now: Time, stamp: Timestamp) -> Option<Duration> {
+        let then = Time::from_ns(stamp.as_ns());
+        // Stamps are cut to microseconds.
+        let began = then + Duration::from_micros(1) >= self.began;
+        let sane = began && then <= now && now.since(then) < GRTT_MAX;
+        sane.then(|| now.since(then))
+    }
+
     fn is_ours(&self, server_id: u32, instance_id: u16) -> Result<(), Unheard> {
         match (server_id, instance_id) == self.sender {
             true => Ok(()),
@@ -123,7 +140,7 @@ impl Hearing {
         Ok(Feedback::Asked {
             place,
             asked,
-            trip: trip(moment.now, nack.grtt_response),
+            trip: self.trip(moment.now, nack.grtt_response),
         })
     }
 
@@ -137,12 +154,12 @@ impl Hearing {
         match ack.ack_type {
             ACK_REGISTER if moment.ending => return Err(Unheard::Late),
             ACK_REGISTER => return self.hear_registration(moment, ack.payload, members),
-            ACK_REFUSE => return self.hear_refusal(moment, ack.payload, members),
+            ACK_REFUSE => return self.hear_refusal(moment, bytes, ack, members),
             ACK_STATUS | ACK_COMPLETE | ACK_PAGE => {}
             _ => return Err(Unheard::Kind),
         }
         let place = open(moment, bytes, ack.source_id, ack.auth, members)?;
-        let trip = trip(moment.now, ack.grtt_response);
+        let trip = self.trip(moment.now, ack.grtt_response);
         match ack.ack_type {
             ACK_STATUS => {
                 let parsed = Status::parse(ack.payload);
@@ -215,17 +232,27 @@ impl Hearing {
     fn hear_refusal(
         &mut self,
         moment: &Moment<'_>,
-        payload: &[u8],
+        bytes: &[u8],
+        ack: &Ack<'_>,
         members: &mut Membership,
     ) -> Result<Feedback, Unheard> {
         let malformed = Unheard::Malformed("refusal");
-        let signed = Signed::parse(payload).ok_or(malformed)?;
+        let signed = Signed::parse(ack.payload).ok_or(malformed)?;
         let refusal = Refusal::parse(signed.text).ok_or(malformed)?;
         // One that could not read the session object does not know its id.
         if refusal.session != self.session && refusal.session != [0; 16] {
             return Err(Unheard::OtherSession);
         }
         let key = PublicKey::from_bytes(*signed.key).map_err(|_| Unheard::Signature)?;
+        // Who has registered leaves under its seal: what it refused before that, anybody
+        // may send again.
+        if let Some(place) = members.place_of_device(&(key, refusal.installation))
+            && let Some(life) = &members.member_mut(place).life
+            && life.number == refusal.life
+            && open(moment, bytes, ack.source_id, ack.auth, members)? != place
+        {
+            return Err(Unheard::Unproven);
+        }
         self.take_signature(moment, &key, refusal.installation, members)?;
         let checked = key.verify(REFUSE_CONTEXT, signed.text, signed.signature);
         checked.map_err(|_| Unheard::Signature)?;
@@ -291,11 +318,4 @@ fn open(
         moment.positions,
     );
     Ok(place)
-}
-
-/// The round trip that a response tells, if it has a sane age.
-fn trip(now: Time, stamp: Timestamp) -> Option<Duration> {
-    let then = Time::from_ns(stamp.as_ns());
-    let sane = !stamp.is_zero() && then <= now && now.since(then) < GRTT_MAX;
-    sane.then(|| now.since(then))
 }
