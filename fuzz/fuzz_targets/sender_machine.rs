@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     world.run_out();
 });
 
-const STEPS_MAX: usize = 400;
+const STEPS_MAX: usize = 250;
 const DEVICES: usize = 6;
 const STALL: Duration = Duration::from_secs(1);
 
