@@ -109,7 +109,7 @@ impl Wait {
             Scale::Size => Duration::from_millis(1) * group.size,
         };
         let span = self.least.max(unit * self.times).as_nanos();
-        Duration::from_nanos((span * u128::from(self.part) >> 16) as u64)
+        Duration::from_nanos(((span * u128::from(self.part)) >> 16) as u64)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::message::{Complete, Page, Status};
 use crate::object::{Span, spans};
 use crate::time::Duration;
 use crate::wire::Requests;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// What the sender may come to know. All but the first are signed or sealed by the
@@ -43,7 +44,7 @@ pub(crate) enum Feedback {
         trip: Option<Duration>,
     },
     /// Leaves that it lacks.
-    Lacking { place: usize, page: Page },
+    Lacking { place: usize, page: Box<Page> },
     /// How it ended.
     Completed {
         place: usize,

@@ -12,6 +12,7 @@
 
 use super::tree::{self, HASH_BYTES, Hash};
 use alloc::vec::Vec;
+use core::iter::once;
 use core::ops::Range;
 
 /// Leaves of one group: 64 MiB of the image.
@@ -80,18 +81,22 @@ impl ListLayout {
     pub fn wrong(&self, list: &[u8], root: &Hash) -> Vec<Range<u64>> {
         let hashes = self.leaf_hashes();
         if list.len() as u64 != self.bytes() {
-            return [0..self.bytes()].into();
+            return once(0..self.bytes()).collect();
         }
         let (top, rest) = list.split_at(hashes.start as usize);
         let leaves = &rest[..(hashes.end - hashes.start) as usize];
         if self.groups == 0 {
             let matches = tree::root(self.size, leaves).is_ok_and(|got| got == *root);
-            return if matches { Vec::new() } else { [hashes].into() };
+            return if matches {
+                Vec::new()
+            } else {
+                once(hashes).collect()
+            };
         }
         let (groups, _) = top.as_chunks::<HASH_BYTES>();
         if tree::merge_root(groups) != *root {
             // Nothing below it can be judged before it is right.
-            return [0..hashes.start].into();
+            return once(0..hashes.start).collect();
         }
         let (leaves, _) = leaves.as_chunks::<HASH_BYTES>();
         let judged = groups.iter().zip(leaves.chunks(GROUP_LEAVES as usize));
@@ -109,6 +114,10 @@ impl ListLayout {
 mod tests {
     use super::*;
     use crate::object::tree::LEAF_BYTES;
+
+    fn only(range: Range<u64>) -> Vec<Range<u64>> {
+        once(range).collect()
+    }
 
     /// A list of an image of so many leaves, made of made-up hashes, and its root.
     fn list(leaves: u64) -> (ListLayout, Vec<u8>, Hash) {
@@ -136,9 +145,9 @@ mod tests {
         let at = layout.leaf_hashes().start + (1_024 * 2 + 5) * 32;
         list[at as usize] ^= 1;
         let group = at - 5 * 32..at - 5 * 32 + 1_024 * 32;
-        assert_eq!(layout.wrong(&list, &root), [group.clone()]);
+        assert_eq!(layout.wrong(&list, &root), only(group.clone()));
         list[3] ^= 1;
-        assert_eq!(layout.wrong(&list, &root), [0..5 * 32]);
+        assert_eq!(layout.wrong(&list, &root), only(0..5 * 32));
         list[3] ^= 1;
         let last = layout.leaf_hashes().end - 1;
         list[last as usize] ^= 1;
@@ -152,6 +161,6 @@ mod tests {
         let map = layout.zero_map();
         list[map.start as usize] ^= 0xff;
         assert_eq!(layout.wrong(&list, &root), []);
-        assert_eq!(layout.wrong(&list[1..], &root), [0..layout.bytes()]);
+        assert_eq!(layout.wrong(&list[1..], &root), only(0..layout.bytes()));
     }
 }

@@ -106,7 +106,8 @@ impl StatusReports {
         let fresh = counters.received - self.received_before;
         let busy = small && fresh > 0 && now.since(self.last) >= BUSY_INTERVAL;
         let due = timers.is_due(Timer::Report, now, group);
-        if !due && !busy && !(small && fresh >= self.due_packets) {
+        let full = small && fresh >= self.due_packets;
+        if !due && !busy && !full {
             return false;
         }
         // Something to tell is told sooner than nothing.

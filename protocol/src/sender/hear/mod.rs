@@ -22,6 +22,7 @@ use crate::offer::{SESSION_TOI, SessionShape};
 use crate::text::is_printable;
 use crate::time::{Duration, Time};
 use crate::wire::{Ack, Auth, Message, Nack, Timestamp};
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::net::SocketAddr;
 
@@ -176,7 +177,10 @@ impl Hearing {
             }
             ACK_PAGE => {
                 let page = Page::parse(ack.payload).ok_or(Unheard::Malformed("page"))?;
-                Ok(Feedback::Lacking { place, page })
+                Ok(Feedback::Lacking {
+                    place,
+                    page: Box::new(page),
+                })
             }
             _ => {
                 let complete = self.read_completion(moment.now, place, ack.payload, members)?;

@@ -194,9 +194,11 @@ impl Ledger {
             if b.saturating_sub(a) > RUN_BLOCKS {
                 return self.keep_run(now, toi, a..b);
             }
-            (a..b).fold(false, |fresh, sbn| {
-                self.request_block(now, grtt, toi, sbn, &layout) || fresh
-            })
+            let mut fresh = false;
+            for sbn in a..b {
+                fresh |= self.request_block(now, grtt, toi, sbn, &layout);
+            }
+            fresh
         };
         if fresh {
             self.gather(now, grtt);
