@@ -127,6 +127,7 @@ fn commands() -> Vec<Named> {
             settle: Duration::from_millis(50),
             stall_timeout: Duration::from_secs(1),
             deadline: None,
+            ipv6: false,
             rate: RateControl::fixed(1_000_000_000),
             on_slow: OnSlow::Wait,
         },
@@ -266,36 +267,41 @@ fn notices() -> Vec<Named> {
 
 /// Tapes on which a session goes well: one number for each decision, in the order in
 /// which the targets take them.
-fn machines() -> [(&'static str, &'static str, Vec<u8>); 4] {
-    // A device registers, is welcomed, and says how it is: the session starts.
-    let joins = |device| {
-        let registers = [7, device, 0, 0, 3, 3, 3];
-        let reports = [8, device, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 19];
-        [&registers[..], &reports].concat()
-    };
-    let sends = [6, 0, 1, 31, 4, 0, 200, 0, 3];
-    let asks = [
-        10, 2, 0, 0, 0, 1, 2, 16, 0, 2, 19, 0, 2, 9, 0, 3, 3, 5, 0, 0, 31,
-    ];
-    let completes = |device| [13, device, 0, 0, 0, 0, 2, 9, 0, 19, 3, 3];
-    let behind = [9, 2, 120, 250, 0, 0, 0, 0, 60, 2, 9, 0, 1, 40];
+fn machines() -> [(&'static str, &'static str, Vec<u8>); 5] {
+    // A device registers, is welcomed, and says how it is; then comes the first pass.
+    let joins = [7, 2, 0, 0, 3, 3, 3, 8, 2, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 20];
+    let sends = [5, 0, 1, 31, 4, 200, 0, 3];
+    let asks = [10, 2, 0, 0, 0, 1, 2, 0, 0, 3, 0, 0, 2, 9, 0, 1, 30, 1, 30];
+    let completes = |device| [13, device, 0, 0, 0, 0, 2, 9, 0, 20, 3, 3];
+    let waits = [1, 60];
     let together = [
-        &[0, 1, 0, 0, 0, 0][..],
-        &joins(2),
+        &[0, 0, 1, 0, 0, 0, 0, 0][..],
+        &joins,
         &sends,
+        &waits,
         &asks,
+        &sends,
         &completes(2),
-    ]
-    .concat();
+    ];
+    // Of two devices under way one is slow, until its turn comes.
+    let lags = [19, 1, 2, 15, 0, 40, 63];
     let aside = [
-        &[0, 2, 0, 0, 2, 2][..],
-        &joins(2),
-        &joins(4),
+        &[3, 2, 0, 0, 0, 2, 1, 1][..],
         &sends,
-        &behind.repeat(8),
-        &completes(4),
+        &lags,
+        &lags,
+        &completes(1),
+        &waits,
+        &asks,
         &sends,
         &completes(2),
+    ];
+    // Nobody else came within the wait, and who came has some of the image.
+    let alone = [
+        &[0, 0, 2, 0, 0, 0, 0, 0][..],
+        &[
+            7, 2, 3, 0, 3, 3, 3, 8, 2, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 2, 6, 3, 3, 3,
+        ],
     ];
     // A receiver collects an offer, follows it, is welcomed, gets its blocks.
     let follows = [
@@ -324,7 +330,12 @@ fn machines() -> [(&'static str, &'static str, Vec<u8>); 4] {
         &[18, 0, 23, 9],
     ];
     [
-        ("sender_machine", "one-device-completes", together),
+        ("sender_machine", "one-device-completes", together.concat()),
+        (
+            "sender_machine",
+            "waited-in-vain-and-polls-for-leaves",
+            alone.concat(),
+        ),
         (
             "sender_machine",
             "a-slow-device-has-its-turn",

@@ -103,6 +103,6 @@ fn steps(steps: &[u8]) -> Vec<usize> {
 
 fn noise(seed: usize, bytes: usize) -> Vec<u8> {
     (0..bytes)
-        .map(|at| (seed * 167 + at * 59 + (seed * at >> 3)) as u8)
+        .map(|at| (seed * 167 + at * 59 + ((seed * at) >> 3)) as u8)
         .collect()
 }

@@ -7,6 +7,8 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use linecast_protocol::object::tree::{self, HASH_BYTES, LEAF_BYTES};
 use linecast_protocol::object::{GROUP_LEAVES, ListLayout};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 #[derive(Debug, Arbitrary)]
 struct Case<'a> {
@@ -43,16 +45,12 @@ fn check_honest(case: &Case<'_>) {
         _ => 40,
     };
     let leaves = 2 + u64::from(case.leaves >> 5) % most;
-    let size = leaves * LEAF_BYTES - u64::from(case.tail);
-    let layout = ListLayout::new(size);
-    let noise = |at: u64| (at.wrapping_mul(0x9e37_79b9) >> 11) as u8 ^ case.tail;
-    let hashes: Vec<u8> = (0..leaves * HASH_BYTES as u64).map(noise).collect();
-    let map = vec![case.tail; leaves.div_ceil(8) as usize];
-    let root = tree::root(size, &hashes).expect("the hashes are of this size");
-    let mut list = layout.compose(&hashes, &map);
-    assert_eq!(list.len() as u64, layout.bytes());
-    assert!(layout.wrong(&list, &root).is_empty());
-    let honest = list.clone();
+    let List {
+        layout,
+        honest,
+        root,
+    } = list(leaves, case.tail % 4);
+    let mut list = honest.clone();
     let mut touched = Vec::new();
     for (at, bits) in case.flips {
         let at = at as usize % list.len();
@@ -69,4 +67,34 @@ fn check_honest(case: &Case<'_>) {
     // Where a hash of a group is wrong, nothing below it is judged.
     let above = touched.iter().any(|at| *at < layout.leaf_hashes().start);
     assert!(above || touched.iter().all(found), "{touched:?} {wrong:?}");
+}
+
+/// A list that was put together from made-up hashes, and the root that it has.
+#[derive(Clone)]
+struct List {
+    layout: ListLayout,
+    honest: Vec<u8>,
+    root: tree::Hash,
+}
+
+fn list(leaves: u64, tail: u8) -> List {
+    thread_local! {
+        static LISTS: RefCell<HashMap<(u64, u8), List>> = RefCell::default();
+    }
+    let compose = || {
+        let size = leaves * LEAF_BYTES - u64::from(tail);
+        let layout = ListLayout::new(size);
+        let noise = |at: u64| (at.wrapping_mul(0x9e37_79b9) >> 11) as u8 ^ tail;
+        let hashes: Vec<u8> = (0..leaves * HASH_BYTES as u64).map(noise).collect();
+        let root = tree::root(size, &hashes).expect("the hashes are of this size");
+        let honest = layout.compose(&hashes, &vec![tail; leaves.div_ceil(8) as usize]);
+        assert_eq!(honest.len() as u64, layout.bytes());
+        assert!(layout.wrong(&honest, &root).is_empty());
+        List {
+            layout,
+            honest,
+            root,
+        }
+    };
+    LISTS.with_borrow_mut(|lists| lists.entry((leaves, tail)).or_insert_with(compose).clone())
 }

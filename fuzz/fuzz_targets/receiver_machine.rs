@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
     world.run_out();
 });
 
-const STEPS_MAX: usize = 400;
+const STEPS_MAX: usize = 250;
 /// Messages that one moment can bring: rounds of NACKs, and one of each kind.
 const SENT_AT_ONCE_MAX: usize = 64;
 /// Turns that a look at the blocks of the largest image takes at most.
@@ -128,7 +128,7 @@ impl World {
                     session.note_work(tape.take(), tape.take());
                 }
             }
-            _ => (0..=tape.below(100)).for_each(|_| {
+            _ => (0..=tape.below(70)).for_each(|_| {
                 self.flush_from(&[self.device.node]);
                 self.wait(Duration::from_micros(3_333));
                 self.poll();

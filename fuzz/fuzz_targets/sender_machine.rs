@@ -23,6 +23,7 @@ use linecast_protocol::wire::{
 fuzz_target!(|data: &[u8]| {
     let mut tape = Tape::new(data);
     let mut world = World::new(&mut tape);
+    world.begin(&mut tape);
     for _ in 0..STEPS_MAX {
         if tape.is_empty() {
             break;
@@ -33,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     world.run_out();
 });
 
-const STEPS_MAX: usize = 400;
+const STEPS_MAX: usize = 250;
 const DEVICES: usize = 6;
 const STALL: Duration = Duration::from_secs(1);
 
@@ -63,6 +64,7 @@ impl World {
     fn new(tape: &mut Tape<'_>) -> World {
         let now = Time::from_ns(5_000_000_000);
         let shape = shape(tape.below(7));
+        let path = tape.below(6);
         let devices: Vec<Device> = (0..DEVICES).map(|at| Device::new(at as u8)).collect();
         let roster = |count: usize| {
             let expected = devices[1..].iter().take(count);
@@ -81,7 +83,8 @@ impl World {
             settle: Duration::from_millis(50),
             stall_timeout: STALL,
             deadline: tape.one_of(&[None, None, None, Some(Duration::from_secs(3))]),
-            rate: match tape.below(3) {
+            ipv6: path >= 3,
+            rate: match path % 3 {
                 0 => RateControl::fixed(1_000_000_000),
                 1 => RateControl::fixed(64_000),
                 _ => RateControl::auto(RateControl::FLOOR_BPS, None, RateControl::start()),
@@ -104,7 +107,7 @@ impl World {
     }
 
     fn step(&mut self, tape: &mut Tape<'_>) {
-        match tape.below(20) {
+        match tape.below(21) {
             0 => self.wait(Duration::from_micros(tape.take::<u16>().into())),
             1 => self.wait(Duration::from_millis(tape.take::<u8>().into())),
             2 => self.wait(Duration::from_millis(u64::from(tape.take::<u8>()) * 100)),
@@ -134,8 +137,33 @@ impl World {
                     .sender
                     .handle_held_up(self.now, tape.below(self.positions.len())),
             },
+            19 => self.report_for_a_while(tape),
             _ => self.wait(Duration::ZERO),
         }
+    }
+
+    /// Mostly a case begins where a session is under way, which it would seldom find
+    /// the way to.
+    fn begin(&mut self, tape: &mut Tape<'_>) {
+        let (far, count) = (tape.below(4), 2 + tape.below(3));
+        if far == 0 {
+            return;
+        }
+        for device in 1..count {
+            let bytes = self.devices[device].registration(0, "line");
+            self.say(device, bytes);
+        }
+        (0..3).for_each(|_| self.wait(Duration::from_millis(5)));
+        (1..count).for_each(|device| self.report_counts(device, 0, 0, 0));
+        self.wait(Duration::from_millis(600));
+        if far == 1 {
+            return;
+        }
+        for work in std::mem::take(&mut self.work) {
+            self.send_all(work);
+        }
+        self.move_lanes(100);
+        self.wait(Duration::from_millis(50));
     }
 
     fn wait(&mut self, span: Duration) {
@@ -204,11 +232,7 @@ impl World {
 
     /// Lanes number packets as far as they may.
     fn advance_lanes(&mut self, tape: &mut Tape<'_>) {
-        let lane = tape.below(self.positions.len());
-        let limit = self.sender.lane_limit(self.now, lane);
-        let wanted = self.positions[lane] + u64::from(tape.take::<u16>());
-        self.positions[lane] = wanted.min(limit).max(self.positions[lane]);
-        self.sender.handle_positions(self.now, &self.positions);
+        self.move_lanes(tape.take::<u16>().into());
     }
 
     /// Some of the work, in any order, has left.
@@ -315,6 +339,47 @@ impl World {
         let stamp = self.stamp(tape);
         let bytes = self.devices[device].sealed_ack(ACK_STATUS, stamp, &payload);
         self.say(device, bytes);
+    }
+
+    fn report_counts(&mut self, device: usize, received: u64, lost: u64, behind: u64) {
+        let status = Status {
+            received,
+            lost,
+            sequences: self
+                .positions
+                .iter()
+                .map(|at| at.saturating_sub(behind) as u16)
+                .collect(),
+            ..Status::default()
+        };
+        let mut payload = Vec::new();
+        status.emit(&mut payload);
+        let stamp = Timestamp::from_ns((self.now - Duration::from_micros(300)).ns());
+        let bytes = self.devices[device].sealed_ack(ACK_STATUS, stamp, &payload);
+        self.say(device, bytes);
+    }
+
+    /// One keeps up and one does not, for long enough to be noticed.
+    fn report_for_a_while(&mut self, tape: &mut Tape<'_>) {
+        let (quick, slow) = (tape.below(DEVICES), tape.below(DEVICES));
+        let (part, loses) = (1 + tape.below(20) as u64, tape.below(2) as u64);
+        let behind = u64::from(tape.take::<u8>()) * 8;
+        for _ in 0..=tape.below(64) {
+            self.move_lanes(400);
+            let sent: u64 = self.positions.iter().sum();
+            self.report_counts(quick, sent, 0, 0);
+            self.report_counts(slow, sent / part, loses * (sent - sent / part), behind);
+            self.wait(Duration::from_millis(50));
+        }
+    }
+
+    fn move_lanes(&mut self, packets: u64) {
+        for lane in 0..self.positions.len() {
+            let limit = self.sender.lane_limit(self.now, lane);
+            let wanted = self.positions[lane] + packets;
+            self.positions[lane] = wanted.min(limit).max(self.positions[lane]);
+        }
+        self.sender.handle_positions(self.now, &self.positions);
     }
 
     fn ask(&mut self, tape: &mut Tape<'_>) {

@@ -30,7 +30,7 @@ const fn of(size: u64, symbol_bytes: u16, block_symbols: u16, num_parity: u16, l
 }
 
 /// From nothing to the largest that a test can afford: odd ends, blocks of one
-/// symbol, no parity, all lanes, more leaves than one page.
+/// symbol, no parity, all lanes, more leaves than one page and more blocks than one look.
 pub const SHAPES: [Shape; 7] = [
     of(200_005, 1408, 16, 2048, 1),
     of(0, 1408, 128, 2048, 1),
@@ -38,7 +38,7 @@ pub const SHAPES: [Shape; 7] = [
     of(256 << 10, 64, 8, 4, 8),
     of(300_000, 1408, 255, 0, 2),
     of(66_000, 64, 1, 2048, 3),
-    of(4 << 30, 1408, 512, 2048, 4),
+    of(600 << 20, 8896, 64, 2048, 4),
 ];
 
 /// The shape with this number.

@@ -8,7 +8,7 @@ pub const SESSION_OBJECT_BYTES_MAX: usize = 64 * 1024;
 /// The largest object that EXT_FTI can name (48 bits, RFC 5740 §4.2.1).
 pub const IMAGE_BYTES_MAX: u64 = (1 << 48) - 1;
 /// Unverified sessions whose object 1 a receiver collects at once.
-pub const OFFERS_MAX: usize = 4;
+pub const OFFERS_MAX: usize = 16;
 /// Receivers that one session can hold.
 pub const ROSTER_MAX: usize = 65_536;
 /// Transmit lanes of one sender; a status report lists one sequence for each.
@@ -61,6 +61,8 @@ pub const PAGE_LEAVES: u64 = PAGE_BYTES as u64 * 8;
 pub const SPANS_MAX: usize = MESSAGE_BYTES_MAX / 28 + 1;
 /// Installations of one key that are served: clones of one disk.
 pub const CLONES_MAX: usize = 16;
+/// Times that one device may start again in a session.
+pub const LIVES_MAX: u16 = 64;
 /// Lives of one installation that wait for a proof: a replayed registration may
 /// come beside the true one.
 pub const PENDING_LIVES_MAX: usize = 3;

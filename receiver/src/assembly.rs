@@ -22,6 +22,7 @@ use linecast_protocol::receiver::{Held, Receiver, Session};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::PayloadId;
 use linecast_release::manifest::Manifest;
+use std::collections::HashMap;
 use std::ops::Range;
 use verification::Patience;
 
@@ -102,6 +103,8 @@ pub struct Assembly {
     /// Leaves that did not match, since when: what puts them right may be on its
     /// way, as the true symbol behind a forged one.
     doubted: Vec<(u64, Time)>,
+    /// How often leaves did not match, of those that did not.
+    rounds: HashMap<u64, u32>,
     /// Symbols that came again and differed.
     pub replaced: u64,
     /// The leaf list as it is now has not been compared; or was, and was wrong.
@@ -149,6 +152,7 @@ impl Assembly {
             restoring: Vec::new(),
             held_back: Vec::new(),
             doubted: Vec::new(),
+            rounds: HashMap::new(),
             replaced: 0,
             list_changed: false,
             list_doubted: None,
@@ -290,6 +294,9 @@ impl Assembly {
         let Some(payload) = inbox.payload(again.datagram) else {
             return Ok(());
         };
+        if toi == IMAGE_TOI && self.leaves_of(id).any(|leaf| self.keeps_first(leaf)) {
+            return Ok(());
+        }
         let changed = self.symbols(toi).replace_source(id.sbn, id.esi, payload)?;
         if !changed {
             return Ok(());
@@ -299,10 +306,7 @@ impl Assembly {
             self.list_changed = true;
             return Ok(());
         }
-        let layout = self.shape.image;
-        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
-        let bytes = layout.symbol_range(index);
-        let leaves = bytes.start / LEAF_BYTES..bytes.end.div_ceil(LEAF_BYTES);
+        let leaves = self.leaves_of(id);
         // Whoever was found wrong before this came may be right now.
         let doubted = self
             .doubted
@@ -313,6 +317,21 @@ impl Assembly {
             self.held_back.push(leaf);
         }
         Ok(())
+    }
+
+    /// The leaves that source symbol `id` of the image touches.
+    fn leaves_of(&self, id: PayloadId) -> Range<u64> {
+        let layout = &self.shape.image;
+        let index = layout.first_symbol(id.sbn) + u64::from(id.esi);
+        let bytes = layout.symbol_range(index);
+        bytes.start / LEAF_BYTES..bytes.end.div_ceil(LEAF_BYTES)
+    }
+
+    /// Whether of two symbols for one place of this leaf the first is kept: each time
+    /// that it did not match, the other way is tried. Somebody may forge ahead of the
+    /// sender or behind it.
+    fn keeps_first(&self, leaf: u64) -> bool {
+        self.rounds.get(&leaf).is_some_and(|rounds| rounds % 2 == 1)
     }
 
     /// Symbols of the image have come: others will follow them.

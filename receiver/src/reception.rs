@@ -64,6 +64,8 @@ pub(crate) struct Reception<'a> {
     started: Time,
     first_symbol: Option<Time>,
     finished: Option<Finished>,
+    /// The image was here before its session.
+    had: bool,
     finished_at: Option<Time>,
     ended_at: Option<Time>,
     damaged_leaf: Option<u64>,
@@ -120,6 +122,7 @@ impl<'a> Reception<'a> {
             started: now(),
             first_symbol: None,
             finished: None,
+            had: false,
             finished_at: None,
             ended_at: None,
             damaged_leaf: None,
@@ -144,7 +147,7 @@ impl<'a> Reception<'a> {
                 .receiver
                 .session()
                 .is_none_or(|session| session.is_over());
-            if self.finished.is_some() && over {
+            if self.finished.is_some() && over && !self.forget_replay() {
                 return Ok(());
             }
             while let Some(event) = self.receiver.poll_event() {
@@ -240,7 +243,7 @@ impl<'a> Reception<'a> {
         let Some(stage) = stage else {
             let all = 0..tree::leaf_count(shape.image.size());
             self.receiver.follow(now(), key, shape, true, all);
-            self.finished = had;
+            (self.finished, self.had) = (had, true);
             self.finished_at = Some(now());
             let figures = self.figures();
             self.receiver.finish_had(now(), figures);
@@ -303,6 +306,20 @@ impl<'a> Reception<'a> {
         self.assembly = None;
         self.offers.clear();
         self.finishing = None;
+    }
+
+    /// A session of an image that is here already, whose sender never proved to be
+    /// there, was a replay: another may come. Whether it was one.
+    fn forget_replay(&mut self) -> bool {
+        let session = self.receiver.session();
+        let replay = self.had && session.is_some_and(|session| !session.is_welcome());
+        if replay {
+            self.receiver.leave();
+            self.offers.clear();
+            (self.finished, self.finished_at, self.image) = (None, None, None);
+            self.had = false;
+        }
+        replay
     }
 
     fn is_verified(&self) -> bool {

@@ -196,6 +196,7 @@ impl Assembly {
         let told = |(_, since): &mut (u64, Time)| now.since(*since) >= DOUBT;
         for (leaf, _) in self.doubted.extract_if(.., told) {
             self.damaged_leaf = Some(leaf);
+            *self.rounds.entry(leaf).or_default() += 1;
             for sbn in session.handle_damaged(now, leaf) {
                 self.image.drop_parity(sbn);
             }

@@ -168,6 +168,11 @@ impl Session {
         self.sender == sender && self.from == from
     }
 
+    /// Whether the sender has proven that it knows this receiver: a replay cannot.
+    pub fn is_welcome(&self) -> bool {
+        self.signet.is_welcome()
+    }
+
     /// The shape of the session.
     pub fn shape(&self) -> &SessionShape {
         &self.shape

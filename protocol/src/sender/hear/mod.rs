@@ -27,6 +27,8 @@ use core::net::SocketAddr;
 
 /// Signatures of unknown devices that are checked in a second, and refusals.
 const STRANGERS_PER_S: u64 = 2_000;
+/// The same where a roster names those that weigh.
+const UNLISTED_PER_S: u64 = 100;
 /// Announcements a second that late receivers may ask for.
 const SOLICITED_PER_S: u64 = 50;
 /// The lanes may have sent so much more than they have told so far.
@@ -41,6 +43,7 @@ pub(super) struct Hearing {
     root_hex: String,
     key: SigningKey,
     strangers: Budget,
+    unlisted: Budget,
     solicited: Budget,
     began: Time,
 }
@@ -70,6 +73,7 @@ impl Hearing {
             root_hex: hex(&shape.root),
             key,
             strangers: Budget::new(STRANGERS_PER_S, STRANGERS_PER_S),
+            unlisted: Budget::new(UNLISTED_PER_S, UNLISTED_PER_S),
             solicited: Budget::new(SOLICITED_PER_S, 2),
         }
     }
@@ -262,6 +266,10 @@ impl Hearing {
         let expected = || members.places_of_key(key).first().copied();
         let allowed = match known.or_else(expected) {
             Some(place) => members.member_mut(place).signatures.take(moment.now),
+            // Those that a roster does not name can wait.
+            None if members.is_exclusive() => {
+                members.has_room_for(moment.from.ip()) && self.unlisted.take(moment.now)
+            }
             None => members.has_room_for(moment.from.ip()) && self.strangers.take(moment.now),
         };
         allowed.then_some(()).ok_or(Unheard::Budget)

@@ -120,6 +120,8 @@ pub struct Member {
     pub(in crate::sender) life: Option<Proof>,
     /// Lives that registered and have not proven themselves beside another.
     pub(in crate::sender) pending: Vec<Proof>,
+    /// Lives that registered so far.
+    pub(in crate::sender) lives: u16,
     /// Whether the life that is served has proven itself.
     pub(in crate::sender) proven: bool,
     /// Number of the newest word about its end.
@@ -171,6 +173,7 @@ impl Member {
             signatures: Budget::new(SIGNATURES_PER_S, SIGNATURES_PER_S),
             life: None,
             pending: Vec::new(),
+            lives: 0,
             proven: false,
             outcome: 0,
             counted: (0, 0),

@@ -9,7 +9,8 @@ pub use member::{Member, MemberState};
 use crate::budget::Budget;
 use crate::key::PublicKey;
 use crate::limits::{
-    CLONES_MAX, PENDING_LIVES_MAX, ROSTER_MAX, UNENROLLED_PER_ADDRESS_MAX, UNPROVEN_PER_ADDRESS_MAX,
+    CLONES_MAX, LIVES_MAX, PENDING_LIVES_MAX, ROSTER_MAX, UNENROLLED_PER_ADDRESS_MAX,
+    UNPROVEN_PER_ADDRESS_MAX,
 };
 use crate::message::{Complete, Refusal};
 use crate::time::{Duration, Time};
@@ -303,6 +304,9 @@ impl Membership {
             mut life,
         } = registered;
         let at = self.place_for(identity, name, life.address.ip())?;
+        if self.members[at].lives >= LIVES_MAX {
+            return None;
+        }
         life.node = self.free_node(life.node, at, &identity.0);
         self.by_node.insert(life.node, at);
         self.stall_at = Time::ZERO;
@@ -311,6 +315,7 @@ impl Membership {
         let given_up = self.change(at, |member| {
             member.installation = Some(identity.1);
             member.heard = now;
+            member.lives = member.lives.saturating_add(1);
             if !fresh {
                 let full = member.pending.len() >= PENDING_LIVES_MAX;
                 let given_up = full.then(|| member.pending.remove(0).node);
@@ -391,7 +396,10 @@ impl Membership {
                     (slow @ MemberState::Slow { .. }, _) => slow.clone(),
                     _ => MemberState::Receiving,
                 };
-            } else if member.state == MemberState::Stalled {
+            } else if matches!(member.state, MemberState::Stalled)
+                || newest && matches!(member.state, MemberState::Refused(_))
+            {
+                // It speaks: what refused was an offer that somebody had broken.
                 member.state = MemberState::Receiving;
             }
             if newest {
