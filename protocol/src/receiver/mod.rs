@@ -34,8 +34,15 @@ use core::net::SocketAddr;
 /// take its place.
 pub const SILENCE_BEFORE_SWITCH: Duration = Duration::from_secs(1);
 
-/// How long it may send nothing that is new.
+/// How long it may send nothing that is new, or welcome nobody.
 pub const FRUITLESS_BEFORE_SWITCH: Duration = Duration::from_secs(5);
+
+/// How long it may gather its receivers: twice what it does unless it is told.
+const GATHERING_BEFORE_SWITCH: Duration = Duration::from_secs(60);
+
+/// A session that was left for that is not followed again before this: whoever sends
+/// an old one again offers it more often than any sender.
+const BARREN_HOLD: Duration = Duration::from_secs(30);
 
 /// A receiver: the sessions on offer, and the one that it follows.
 #[derive(Debug)]
@@ -45,6 +52,8 @@ pub struct Receiver {
     session: Option<Session>,
     solicitation: Solicitation,
     refusals: Refusals,
+    /// A session that was left because it brought nothing, and when.
+    barren: Option<(OfferKey, Time)>,
     /// Packets of sessions other than the one followed.
     pub other_sessions: u64,
 }
@@ -58,6 +67,7 @@ impl Receiver {
             refusals: Refusals::default(),
             offers: Offers::default(),
             session: None,
+            barren: None,
             other_sessions: 0,
         }
     }
@@ -78,8 +88,19 @@ impl Receiver {
         self.session.as_ref().is_none_or(|session| {
             session.is_over()
                 || session.silent_for(now) >= SILENCE_BEFORE_SWITCH
-                || session.fruitless_for(now) >= FRUITLESS_BEFORE_SWITCH
+                || Receiver::is_barren(session, now)
         })
+    }
+
+    /// Whether its sender brings nothing, or is not there: an old session that somebody
+    /// sends again.
+    fn is_barren(session: &Session, now: Time) -> bool {
+        let longest = session.fruitless_for(now).max(session.unwelcome_for(now));
+        let patience = match session.is_gathering() {
+            true => GATHERING_BEFORE_SWITCH,
+            false => FRUITLESS_BEFORE_SWITCH,
+        };
+        longest >= patience
     }
 
     /// Takes the header of a DATA packet with `payload` bytes of symbol.
@@ -109,6 +130,11 @@ impl Receiver {
         if !self.may_switch(now) {
             self.other_sessions += 1;
             return Verdict::Refused(Rejection::OtherSession);
+        }
+        let key = OfferKey { sender, from };
+        let left = self.barren.filter(|(barren, _)| *barren == key);
+        if left.is_some_and(|(_, since)| now.since(since) < BARREN_HOLD) {
+            return Verdict::Refused(Rejection::RefusedOffer);
         }
         self.offers.handle_data(now, from, header, payload)
     }
@@ -162,14 +188,14 @@ impl Receiver {
             ..self.refusal(cause, detail)
         };
         let config = &self.config;
-        (self.refusals).tell(now, offer, config.node, &config.key, &refusal, None);
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
     }
 
     /// This receiver leaves the session that it follows, without its image: its
     /// sender is told why. Send what [`Receiver::poll_transmit`] gives before going.
     pub fn quit(&mut self, now: Time, cause: Cause, detail: &str) {
         let refusal = self.refusal(cause, detail);
-        let Some(session) = self.session.as_mut().filter(|session| !session.is_over()) else {
+        let Some(session) = self.session.as_ref().filter(|session| !session.is_over()) else {
             return;
         };
         let offer = OfferKey {
@@ -178,10 +204,11 @@ impl Receiver {
         };
         let refusal = Refusal {
             session: session.shape().session,
+            life: session.life(),
             ..refusal
         };
-        let (config, signet) = (&self.config, Some(session.signet_mut()));
-        (self.refusals).tell(now, offer, config.node, &config.key, &refusal, signet);
+        let config = &self.config;
+        (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
     }
 
     fn refusal(&self, cause: Cause, detail: &str) -> Refusal {
@@ -210,9 +237,19 @@ impl Receiver {
         let Some(found) = self.offers.take(offer) else {
             return false;
         };
+        if let Some(before) = &self.session
+            && Receiver::is_barren(before, now)
+        {
+            let (sender, from) = (before.sender(), before.sender_address());
+            self.barren = Some((OfferKey { sender, from }, now));
+        }
         let mut session = Session::new(now, &self.config, found.sender, found.from, shape);
         session.resume(leaf_list_known, verified);
         self.config.seed = self.config.seed.wrapping_add(1);
+        // What was said to it in one session, or before it left one and came back, is
+        // said to nobody in the next: an old welcome proves nothing.
+        let life = u64::from_be_bytes(self.config.life).wrapping_add(1);
+        self.config.life = life.to_be_bytes();
         self.session = Some(session);
         true
     }

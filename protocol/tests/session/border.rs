@@ -9,8 +9,10 @@ use linecast_protocol::limits::{CLONES_MAX, MESSAGE_BYTES_MAX};
 use linecast_protocol::message::{
     ACK_REFUSE, Cause, Notice, REFUSE_CONTEXT, Refusal, Status, WelcomeEntry, sign_text,
 };
-use linecast_protocol::offer::{DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SessionShape};
-use linecast_protocol::receiver::OfferKey;
+use linecast_protocol::offer::{
+    DESCRIPTOR_SCHEMA, Descriptor, IMAGE_TOI, SESSION_TOI, SessionShape,
+};
+use linecast_protocol::receiver::{OfferKey, Verdict};
 use linecast_protocol::sender::{Ending, MemberState, Phase, Sender};
 use linecast_protocol::time::{Duration, Time};
 use linecast_protocol::wire::{
@@ -114,7 +116,7 @@ fn a_flush_takes_no_longer_than_its_own_bytes() {
     let mut node = node(0, 0.0, 1);
     let mut now = Time::from_ns(5_000_000_000);
     let world = World::new(MIB, &[], 1);
-    let offer = world.header(0, linecast_protocol::offer::SESSION_TOI, 0, 0, 0);
+    let offer = world.header(0, SESSION_TOI, 0, 0, 0);
     hand(now, shape, &mut node, &Packet::Data(offer, 900));
     let flush = world.command(&CommandBody::Flush {
         toi: IMAGE_TOI,
@@ -447,7 +449,7 @@ fn a_refusal_is_heard_with_its_cause_and_weighs_only_on_a_roster() {
 }
 
 /// What a device refused before it registered, anybody could send again: it was given
-/// up without a word. Leaving is sealed.
+/// up without a word.
 #[test]
 fn a_refusal_replayed_after_registration_is_no_farewell() {
     let mut world = half_sent(8 * MIB, &[0.0; 2]);
@@ -499,12 +501,12 @@ fn a_session_without_progress_is_left_for_another() {
         config.wait = Duration::from_secs(20)
     });
     let from = "10.0.0.7:7600".parse().unwrap();
-    let mut offer = world.header(0, linecast_protocol::offer::SESSION_TOI, 0, 0, 0);
+    let mut offer = world.header(0, SESSION_TOI, 0, 0, 0);
     offer.source_id = 4_711;
     let node = &mut world.nodes[0];
     node.elsewhere = true;
     let verdict = node.receiver.handle_data(world.now, from, &offer, 900);
-    let linecast_protocol::receiver::Verdict::Offer { key, .. } = verdict else {
+    let Verdict::Offer { key, .. } = verdict else {
         panic!("{verdict:?}");
     };
     assert!((node.receiver).follow(world.now, key, world.shape, false, std::iter::empty()));
@@ -522,6 +524,81 @@ fn a_session_without_progress_is_left_for_another() {
             .receiver
             .handle_message(world.now, from, &message);
     }
+}
+
+/// Somebody sent a session again from an address of its own, a symbol now and then,
+/// and the device stayed with it.
+#[test]
+fn a_session_that_welcomes_nobody_is_left_for_another_and_not_followed_again_soon() {
+    let mut world = World::with(MIB, &[0.0], 1, |config| {
+        config.wait = Duration::from_secs(20)
+    });
+    let from = "10.0.0.7:7600".parse().unwrap();
+    let offer = world.header(0, SESSION_TOI, 0, 0, 0);
+    let node = &mut world.nodes[0];
+    node.elsewhere = true;
+    let verdict = node.receiver.handle_data(world.now, from, &offer, 900);
+    let Verdict::Offer { key, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!((node.receiver).follow(world.now, key, world.shape, false, std::iter::empty()));
+    let mut packets = 0;
+    for sbn in 0..6 {
+        packets += 1;
+        let symbol = world.header(packets, IMAGE_TOI, sbn, 0, 0);
+        let receiver = &mut world.nodes[0].receiver;
+        let bytes = world.shape.image.symbol_len(sbn, 0);
+        receiver.handle_data(world.now, from, &symbol, bytes);
+        assert_eq!(receiver.session().unwrap().sender_address(), from);
+        for _ in 0..100_000 {
+            world.step();
+        }
+    }
+    let receiver = &mut world.nodes[0].receiver;
+    assert_ne!(receiver.session().unwrap().sender_address(), from);
+    let again = receiver.handle_data(world.now + Duration::from_secs(2), from, &offer, 900);
+    assert!(matches!(again, Verdict::Refused(_)), "{again:?}");
+}
+
+/// Whoever offered the same image again took devices from a sender that waited for
+/// more of them.
+#[test]
+fn a_sender_that_gathers_its_receivers_is_not_left_for_another() {
+    let mut world = World::with(MIB, &[0.0], 1, |config| {
+        (config.receivers, config.wait) = (Some(2), Duration::from_secs(12));
+    });
+    let from = "10.0.0.7:7600".parse().unwrap();
+    let offer = world.header(0, SESSION_TOI, 0, 0, 0);
+    while world.now < Time::ZERO + Duration::from_secs(13) {
+        (0..10_000).for_each(|_| world.step());
+        let receiver = &mut world.nodes[0].receiver;
+        if receiver.session().is_some() {
+            let verdict = receiver.handle_data(world.now, from, &offer, 900);
+            assert!(matches!(verdict, Verdict::Refused(_)), "{:?}", world.now);
+        }
+    }
+    world.run(Duration::from_secs(5));
+    world.assert_all_complete();
+}
+
+/// A device that comes back to a session began to count at one again under the seal
+/// that it had, and was not heard until it had caught up.
+#[test]
+fn a_device_that_comes_back_to_a_session_is_heard_at_once() {
+    let mut world = half_sent(24 * MIB, &[0.0; 2]);
+    let offer = world.header(0, SESSION_TOI, 0, 0, 0);
+    let node = &mut world.nodes[0];
+    let counted = |world: &World| world.sender.feedback().unheard;
+    node.receiver.leave();
+    let verdict = node.receiver.handle_data(world.now, SENDER, &offer, 900);
+    let Verdict::Offer { key, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!((node.receiver).follow(world.now, key, world.shape, false, std::iter::empty()));
+    let before = counted(&world);
+    world.run(Duration::from_secs(20));
+    world.assert_all_complete();
+    assert_eq!(counted(&world), before, "something it said was not heard");
 }
 
 /// S12.

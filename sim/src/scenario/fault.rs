@@ -251,7 +251,8 @@ impl Fault {
     }
 
     /// Whether a request may ask for more than is lacking when it is served:
-    /// somebody else wrote it, or its receiver lost or regained symbols since.
+    /// somebody else wrote it, its receiver lost or regained symbols since, or the
+    /// round trip is not what the sender believes.
     pub(crate) fn disturbs_requests(&self) -> bool {
         matches!(
             self,
@@ -263,6 +264,7 @@ impl Fault {
                 | Fault::DiskFull { .. }
                 | Fault::Restart { .. }
                 | Fault::Pause { .. }
+                | Fault::Jump { .. }
         )
     }
 }

@@ -278,7 +278,11 @@ impl World<'_> {
         let rate = scenario.push.rate.least_bps() as f64;
         let pace = Duration::from_secs_f64(2.0 * bits / rate);
         let trip = scenario.rtt + network.jitter * 2 + queue + REORDER + pace;
-        Some(trip * ROUND_TRIPS + ROUND_TRIP_BESIDE)
+        let forged = match scenario.is_hostile() {
+            true => ROUND_TRIP_FORGED,
+            false => Duration::ZERO,
+        };
+        Some(trip * ROUND_TRIPS + ROUND_TRIP_BESIDE + forged)
     }
 
     /// What a stranger may make anybody keep, and what is taken from the network.
@@ -393,6 +397,9 @@ const REORDER: Duration = Duration::from_millis(2);
 /// Estimates lie above the truth, and what waits adds to it.
 const ROUND_TRIPS: u32 = 4;
 const ROUND_TRIP_BESIDE: Duration = Duration::from_millis(100);
+/// What somebody adds who forges probes: those that come much later than true ones
+/// are not believed, but where there was none yet.
+const ROUND_TRIP_FORGED: Duration = Duration::from_millis(500);
 /// Members with keys that nobody knows: registrations cost a stranger nothing.
 const UNPROVEN_MAX: usize = 256;
 /// Packets that the lanes have not counted yet.

@@ -59,6 +59,8 @@ pub struct Session {
     sweep_at: Time,
     /// When all requests were last made due.
     hastened: Time,
+    /// When it was begun to follow.
+    followed: Time,
     /// When it last got a symbol that was new, or began.
     progressed: Time,
     /// Signatures of an end that are checked.
@@ -113,6 +115,7 @@ impl Session {
             sweep: None,
             sweep_at: Time::ZERO,
             hastened: Time::ZERO,
+            followed: now,
             progressed: now,
             ends: Budget::new(ENDS_PER_S, ENDS_PER_S),
             word: SenderWord::default(),
@@ -232,8 +235,8 @@ impl Session {
         }
     }
 
-    pub(in crate::receiver) fn signet_mut(&mut self) -> &mut Signet {
-        &mut self.signet
+    pub(in crate::receiver) fn life(&self) -> [u8; 8] {
+        self.signet.life.number
     }
 
     fn node(&self) -> u32 {
@@ -246,6 +249,19 @@ impl Session {
             Activity::Receiving => now.since(self.progressed),
             Activity::Finishing | Activity::Complete => Duration::ZERO,
         }
+    }
+
+    /// How long it has waited to be welcome: only the session's own sender can do that.
+    pub fn unwelcome_for(&self, now: Time) -> Duration {
+        match self.signet.is_welcome() {
+            false => now.since(self.followed),
+            true => Duration::ZERO,
+        }
+    }
+
+    /// Whether it is welcome in a session of which nothing has been sent yet.
+    pub(in crate::receiver) fn is_gathering(&self) -> bool {
+        self.signet.is_welcome() && self.progressed == self.followed
     }
 
     pub(in crate::receiver) fn poll_event(&mut self) -> Option<Event> {

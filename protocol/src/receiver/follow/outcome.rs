@@ -14,7 +14,8 @@ pub struct SessionConfig {
     pub key: SigningKey,
     /// Id that the device made at its first start and tied to its machine.
     pub installation: [u8; 8],
-    /// Random, made when this process started.
+    /// Random, made when this process started; each session that it follows has the
+    /// next.
     pub life: [u8; 8],
     /// Node id that it would like.
     pub node: u32,

@@ -1,6 +1,5 @@
 //! Tells a sender that this device refuses its session, and why.
 
-use super::Signet;
 use crate::key::SigningKey;
 use crate::message::{ACK_REFUSE, REFUSE_CONTEXT, Refusal, sign_text};
 use crate::receiver::OfferKey;
@@ -34,8 +33,7 @@ pub(in crate::receiver) struct Refusals {
 }
 
 impl Refusals {
-    /// Refuses the session of `offer`, or leaves it: then under the seal of the life
-    /// that was welcome there.
+    /// Refuses the session of `offer`.
     pub(in crate::receiver) fn tell(
         &mut self,
         now: Time,
@@ -43,7 +41,6 @@ impl Refusals {
         node: u32,
         key: &SigningKey,
         refusal: &Refusal,
-        mut signet: Option<&mut Signet>,
     ) {
         let soon = self.signed.is_some_and(|before| now.since(before) < GAP);
         if soon || self.waiting.len() >= WAITING_MAX {
@@ -55,20 +52,17 @@ impl Refusals {
         let mut message = Vec::new();
         Ack {
             sequence: 0,
-            source_id: signet.as_ref().map_or(node, |signet| signet.node),
+            source_id: node,
             server_id: offer.sender.0,
             instance_id: offer.sender.1,
             ack_type: ACK_REFUSE,
             ack_id: 0,
             grtt_response: Timestamp::default(),
-            auth: signet.as_mut().and_then(|signet| signet.auth()),
+            auth: None,
             cc: None,
             payload: &sign_text(key, REFUSE_CONTEXT, &text),
         }
         .emit(&mut message);
-        if let Some(signet) = signet {
-            signet.seal(&mut message);
-        }
         self.waiting.push_back(Waiting {
             to: offer.from,
             message,

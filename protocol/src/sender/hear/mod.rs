@@ -155,7 +155,7 @@ impl Hearing {
         match ack.ack_type {
             ACK_REGISTER if moment.ending => return Err(Unheard::Late),
             ACK_REGISTER => return self.hear_registration(moment, ack.payload, members),
-            ACK_REFUSE => return self.hear_refusal(moment, bytes, ack, members),
+            ACK_REFUSE => return self.hear_refusal(moment, ack.payload, members),
             ACK_STATUS | ACK_COMPLETE | ACK_PAGE => {}
             _ => return Err(Unheard::Kind),
         }
@@ -236,27 +236,17 @@ impl Hearing {
     fn hear_refusal(
         &mut self,
         moment: &Moment<'_>,
-        bytes: &[u8],
-        ack: &Ack<'_>,
+        payload: &[u8],
         members: &mut Membership,
     ) -> Result<Feedback, Unheard> {
         let malformed = Unheard::Malformed("refusal");
-        let signed = Signed::parse(ack.payload).ok_or(malformed)?;
+        let signed = Signed::parse(payload).ok_or(malformed)?;
         let refusal = Refusal::parse(signed.text).ok_or(malformed)?;
         // One that could not read the session object does not know its id.
         if refusal.session != self.session && refusal.session != [0; 16] {
             return Err(Unheard::OtherSession);
         }
         let key = PublicKey::from_bytes(*signed.key).map_err(|_| Unheard::Signature)?;
-        // Who has registered leaves under its seal: what it refused before that, anybody
-        // may send again.
-        if let Some(place) = members.place_of_device(&(key, refusal.installation))
-            && let Some(life) = &members.member_mut(place).life
-            && life.number == refusal.life
-            && open(moment, bytes, ack.source_id, ack.auth, members)? != place
-        {
-            return Err(Unheard::Unproven);
-        }
         self.take_signature(moment, &key, refusal.installation, members)?;
         let checked = key.verify(REFUSE_CONTEXT, signed.text, signed.signature);
         checked.map_err(|_| Unheard::Signature)?;

@@ -111,8 +111,11 @@ impl Sender {
         self.membership.stall(now, self.config.stall_timeout);
         if self.membership.open() > 0 {
             self.deserted = None;
-        } else if !self.hopes(now) && !self.serve_next_alone(now) {
-            return self.end(now, Ending::Finished);
+        } else if !self.hopes(now) {
+            if !self.serve_next_alone(now) {
+                return self.end(now, Ending::Finished);
+            }
+            self.deserted = None;
         }
         // Somebody who asks for ever keeps nobody else from being asked.
         let idle = self.ledger.is_idle() || now.since(self.flushed) >= FLUSH_ANYWAY;
