@@ -13,7 +13,7 @@ type Gate = (&'static str, fn(&Scenario, &Fault) -> bool);
 
 /// Whoever mends a finding takes its line out.
 pub(super) const NOT_YET: &[Gate] = &[
-    // A slow port beside quick ones costs a multiple of the image.
+    // A port far below the floor of the rate costs a multiple of the image.
     ("N3", |_, _| false),
 ];
 
