@@ -248,7 +248,7 @@ fn signed(path: &Path) -> Result<Signed, Failure> {
 }
 
 fn refused(error: ManifestError) -> Failure {
-    Failure::verification(format!("manifest: {error}"))
+    Failure::verification(error.to_string())
 }
 
 fn sign(args: &Args, hash: &linecast_engine::image::ImageHash) -> Result<Signed, Failure> {

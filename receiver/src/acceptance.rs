@@ -60,7 +60,7 @@ pub enum Refused {
     #[error("manifest is signed by {0}, which --trust does not list")]
     Untrusted(String),
     /// The manifest says something that this device does not accept.
-    #[error("manifest: {0}")]
+    #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The record of installed versions cannot be read.
     #[error(transparent)]
@@ -243,5 +243,23 @@ impl Stage {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_manifest_is_named_once() {
+        let error = ManifestError::Rollback {
+            installed: 43,
+            got: 42,
+        };
+        let said = Refused::from(error).to_string();
+        assert_eq!(
+            said,
+            "manifest: version 42 is older than the installed version 43"
+        );
     }
 }
