@@ -209,6 +209,8 @@ impl Receiver {
         };
         let config = &self.config;
         (self.refusals).tell(now, offer, config.node, &config.key, &refusal);
+        // Whatever it said of the session after that would take it back.
+        self.leave();
     }
 
     fn refusal(&self, cause: Cause, detail: &str) -> Refusal {
@@ -243,15 +245,21 @@ impl Receiver {
             let (sender, from) = (before.sender(), before.sender_address());
             self.barren = Some((OfferKey { sender, from }, now));
         }
+        // What was said to it in one session, or before it left one and came back, is
+        // said to nobody in the next: an old welcome proves nothing, nor does what it
+        // refused before or will refuse.
+        self.next_life();
         let mut session = Session::new(now, &self.config, found.sender, found.from, shape);
         session.resume(leaf_list_known, verified);
         self.config.seed = self.config.seed.wrapping_add(1);
-        // What was said to it in one session, or before it left one and came back, is
-        // said to nobody in the next: an old welcome proves nothing.
-        let life = u64::from_be_bytes(self.config.life).wrapping_add(1);
-        self.config.life = life.to_be_bytes();
+        self.next_life();
         self.session = Some(session);
         true
+    }
+
+    fn next_life(&mut self) {
+        let life = u64::from_be_bytes(self.config.life).wrapping_add(1);
+        self.config.life = life.to_be_bytes();
     }
 
     /// Forgets the session that is followed; offers are collected anew.

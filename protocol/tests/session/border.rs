@@ -476,6 +476,7 @@ fn a_refusal_replayed_after_registration_is_no_farewell() {
     let later = now + Duration::from_millis(200);
     let receiver = &mut world.nodes[0].receiver;
     receiver.quit(later, Cause::STOPPED, "by a person");
+    assert!(receiver.session().is_none());
     while receiver.poll_transmit(later, &mut said).is_some() {
         world.sender.handle_datagram(later, from, &said);
     }
