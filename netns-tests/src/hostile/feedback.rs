@@ -88,7 +88,7 @@ pub(super) fn replay_feedback(ground: Ground) -> Generator {
         let (from, bytes) = said.nth(count % all.max(1))?;
         let mut bytes = match count / all % 4 {
             0 => bytes.clone(),
-            1 => replies::recount(bytes, 1 + count as u8),
+            1 => replies::recount(bytes, (count as u8).wrapping_add(1)),
             2 => {
                 let mut changed = bytes.clone();
                 let at = count % changed.len();
