@@ -483,6 +483,21 @@ fn a_refusal_replayed_after_registration_is_no_farewell() {
     assert!(matches!(state(&world), MemberState::Refused(_)));
 }
 
+#[test]
+fn who_has_left_is_not_waited_for() {
+    let mut world = half_sent(8 * MIB, &[0.0; 2]);
+    let (now, mut said) = (world.now, Vec::new());
+    let mut gone = world.nodes.pop().unwrap();
+    gone.receiver.quit(now, Cause::STOPPED, "by a person");
+    while gone.receiver.poll_transmit(now, &mut said).is_some() {
+        world.sender.handle_datagram(now, gone.address, &said);
+    }
+    world.run(Duration::from_secs(60));
+    let took = world.now.since(now);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(world.nodes[0].over);
+}
+
 /// S2: the second was told although the first had taken a symbol from it, and
 /// parity was dropped that the session went on counting.
 #[test]
