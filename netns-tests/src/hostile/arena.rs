@@ -1,6 +1,7 @@
 //! Pushes under attack, one after the other on the same machines.
 
-use super::attacks::{Attack, Ground, Scene};
+use super::attacks::{Attack, Scene};
+use super::ground::Ground;
 use super::launcher::{Launched, Launcher, Origin};
 use super::processes::{Watched, watch};
 use super::release::{Release, clear_target, identity};

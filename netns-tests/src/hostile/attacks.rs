@@ -7,46 +7,21 @@ use super::commands::{
 use super::feedback::{
     ask_for_everything, ask_the_group, date_back, poison_counts, replay_feedback,
 };
+use super::ground::{Generator, Ground};
 use super::keys::{
     claim_distance, claim_loss, clone_often, complete_without_device, count_too_much, hold_window,
     lack_nowhere, live_often, nack_at_length, name_for_terminals, refuse_with_many_keys,
     register_at_length, register_many_keys, rename_node,
 };
-use super::launcher::{Datagram, Origin, Pace};
+use super::launcher::{Origin, Pace};
 use super::offers::{
     offer_huge_image, offer_in_its_name, offer_tiny_symbols, provoke_refusals, speak_to_terminals,
     take_over,
 };
-use super::overheard::Overheard;
 use super::rubbish::{send_nowhere, send_rubbish};
 use super::symbols::{
     forge_behind, forge_parity, forge_sequences, forge_symbols, replay_recording,
 };
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Arc;
-
-/// Makes the next datagram of an attack; `None` while it does not know enough.
-pub type Generator = Box<dyn FnMut(&Overheard) -> Option<Datagram> + Send>;
-
-/// What an attack knows without having heard it.
-#[derive(Debug, Clone)]
-pub struct Ground {
-    /// Address and port of the sender.
-    pub sender: SocketAddrV4,
-    /// The group and its port.
-    pub group: SocketAddrV4,
-    /// A session that has ended, packet by packet.
-    pub recording: Arc<Vec<Vec<u8>>>,
-}
-
-impl Ground {
-    /// An address in the network that nobody has.
-    pub(super) fn stranger(number: u32) -> SocketAddrV4 {
-        let [.., a, b] = (number % 20_000).to_be_bytes();
-        SocketAddrV4::new(Ipv4Addr::new(10, 77, 100 + a, b), 7_600)
-    }
-}
-
 /// How the push is set up that an attack is tried against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scene {
@@ -382,7 +357,9 @@ pub const ATTACKS: &[Attack] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::overheard::Overheard;
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn every_attack_has_a_name_of_its_own() {

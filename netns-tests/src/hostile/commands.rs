@@ -1,7 +1,6 @@
 //! What only the sender should say.
 
-use super::attacks::{Generator, Ground};
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages::{self, own_sender};
 use super::offers::impostor;
 use super::overheard::{Member, Overheard};

@@ -1,7 +1,6 @@
 //! What receivers say, from whom it is not.
 
-use super::attacks::{Generator, Ground};
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages;
 use super::overheard::{Member, Overheard};
 use super::replies::{self, Voice};

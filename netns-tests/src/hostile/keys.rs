@@ -1,8 +1,7 @@
 //! Receivers that an attacker makes up, with keys of their own.
 
-use super::attacks::{Generator, Ground};
 use super::devices::Device;
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages;
 use super::overheard::{Overheard, Sender, Session};
 use super::replies;
@@ -66,22 +65,33 @@ impl Pool {
     }
 }
 
-/// Registers many devices, each in a message as large as may be, or larger.
-pub(super) fn register_at_length(ground: Ground) -> Generator {
+/// One message of each of `count` devices, in turn, as `make` signs it.
+fn each_once(
+    ground: Ground,
+    count: u32,
+    make: impl Fn(u32, Sender, &Session) -> Option<Vec<u8>> + Send + 'static,
+) -> Generator {
     let mut pool = Pool::default();
     let mut turn = 0;
     Box::new(move |overheard: &Overheard| {
-        let number = turn % LENGTHY;
+        let number = turn % count;
         let bytes = pool.get(overheard, number, |sender, session| {
-            let bytes = match number % LONG_EVERY {
-                0 => LONG_BYTES,
-                _ => MESSAGE_BYTES_MAX,
-            };
-            let large = |register: &mut _| replies::enlarge(register, bytes);
-            Some(Device::new(number).register(sender, session, large))
+            make(number, sender, session)
         })?;
         turn += 1;
         to_sender(&ground, number, bytes)
+    })
+}
+
+/// Registers many devices, each in a message as large as may be, or larger.
+pub(super) fn register_at_length(ground: Ground) -> Generator {
+    each_once(ground, LENGTHY, |number, sender, session| {
+        let bytes = match number % LONG_EVERY {
+            0 => LONG_BYTES,
+            _ => MESSAGE_BYTES_MAX,
+        };
+        let large = |register: &mut _| replies::enlarge(register, bytes);
+        Some(Device::new(number).register(sender, session, large))
     })
 }
 
@@ -168,38 +178,24 @@ pub(super) fn register_many_keys(ground: Ground) -> Generator {
 
 /// Ten thousand keys refuse the session.
 pub(super) fn refuse_with_many_keys(ground: Ground) -> Generator {
-    let mut pool = Pool::default();
-    let mut turn = 0;
-    Box::new(move |overheard: &Overheard| {
-        let number = turn % MANY;
-        let bytes = pool.get(overheard, number, |sender, session| {
-            Device::new(number).refuse(sender, session, ("stranger", "no, thank you"))
-        })?;
-        turn += 1;
-        to_sender(&ground, number, bytes)
+    each_once(ground, MANY, |number, sender, session| {
+        Device::new(number).refuse(sender, session, ("stranger", "no, thank you"))
     })
 }
 
 /// Registers and refuses with names and reasons that a terminal would act on.
 pub(super) fn name_for_terminals(ground: Ground) -> Generator {
     const NAMES: u32 = 500;
-    let mut pool = Pool::default();
-    let mut turn = 0;
-    Box::new(move |overheard: &Overheard| {
-        let number = turn % NAMES;
+    each_once(ground, NAMES, |number, sender, session| {
         let text = messages::TERMINAL_TEXT;
-        let bytes = pool.get(overheard, number, |sender, session| {
-            let device = Device::new(number);
-            match number % 4 {
-                0 => Some(device.register(sender, session, replies::name_for_terminals)),
-                1 => device.refuse(sender, session, (text, "")),
-                2 => device.refuse(sender, session, ("stranger", text)),
-                // Printable, and all of it that may be shown.
-                _ => device.refuse(sender, session, (&"| ".repeat(32), &"\\u{1b} ".repeat(73))),
-            }
-        })?;
-        turn += 1;
-        to_sender(&ground, number, bytes)
+        let device = Device::new(number);
+        match number % 4 {
+            0 => Some(device.register(sender, session, replies::name_for_terminals)),
+            1 => device.refuse(sender, session, (text, "")),
+            2 => device.refuse(sender, session, ("stranger", text)),
+            // Printable, and all of it that may be shown.
+            _ => device.refuse(sender, session, (&"| ".repeat(32), &"\\u{1b} ".repeat(73))),
+        }
     })
 }
 

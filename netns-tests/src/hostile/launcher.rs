@@ -1,28 +1,17 @@
 //! Sends an attacker's packets, so many a second and no more.
 
-use super::attacks::Generator;
+use super::ground::{Datagram, Generator};
 use super::overheard::Overheard;
 use super::wiretap::Shared;
 use linecast_lab::Node;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::Cell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-/// One datagram of an attack.
-#[derive(Debug, Clone)]
-pub struct Datagram {
-    /// Whose address it bears where addresses are forged.
-    pub mask: SocketAddrV4,
-    /// Where it goes.
-    pub to: SocketAddrV4,
-    /// UDP payload.
-    pub bytes: Vec<u8>,
-}
 
 impl Datagram {
     /// Packets on the wire.

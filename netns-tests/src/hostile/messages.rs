@@ -1,15 +1,14 @@
 //! The messages of senders, as attackers send them: apart from when and to whom.
 
 use super::overheard::{Member, Overheard, Place, Sender, Session};
-use super::replies::everything;
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
 use linecast_protocol::limits::PAGE_BYTES;
 use linecast_protocol::message::{END_CONTEXT, EndReason, Notice, WelcomeEntry, end_text};
-use linecast_protocol::offer::{Descriptor, IMAGE_TOI, Offer, SESSION_TOI};
+use linecast_protocol::offer::{Descriptor, IMAGE_TOI, LEAVES_TOI, Offer, SESSION_TOI};
 use linecast_protocol::wire::{
-    Command, CommandBody, DataHeader, Fti, Message, NodeList, PayloadId, Requests, SenderWord,
-    Timestamp, flag, quantize,
+    Command, CommandBody, DataHeader, Fti, Level, Message, NodeList, PayloadId, RequestBuilder,
+    Requests, SenderWord, Timestamp, flag, quantize,
 };
 use linecast_release::manifest::Manifest;
 use linecast_release::sshsig::{self, MANIFEST_NAMESPACE};
@@ -55,6 +54,21 @@ pub(super) fn flush(sender: Sender, nodes: &[u32], last: PayloadId) -> Vec<u8> {
         nodes: NodeList::from_slice(nodes),
     };
     command(sender, body)
+}
+
+/// Requests for all objects, so many of each.
+pub(super) fn everything(limit_bytes: usize, repeats: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut builder = RequestBuilder::new(&mut bytes, limit_bytes);
+    let id = PayloadId::default();
+    for _ in 0..repeats {
+        for toi in [IMAGE_TOI, LEAVES_TOI] {
+            if !builder.push_item(Level::OBJECT, toi, id) {
+                return bytes;
+            }
+        }
+    }
+    bytes
 }
 
 /// Somebody has asked for everything.

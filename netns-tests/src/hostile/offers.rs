@@ -1,7 +1,6 @@
 //! Sessions that an attacker offers.
 
-use super::attacks::{Generator, Ground};
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages::{self, own_sender};
 use super::overheard::{Overheard, Session};
 use super::replies;

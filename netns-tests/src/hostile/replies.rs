@@ -1,6 +1,6 @@
 //! The messages of receivers, as attackers send them: sealed, or not.
 
-use super::messages::{TERMINAL_TEXT, datagram};
+use super::messages::{TERMINAL_TEXT, datagram, everything};
 use super::overheard::{Place, Sender, Session};
 use linecast_protocol::hex;
 use linecast_protocol::key::SigningKey;
@@ -10,7 +10,7 @@ use linecast_protocol::message::{
     Complete, PROFILE, Page, REFUSE_CONTEXT, REGISTER_CONTEXT, Refusal, Register, Status,
     sign_json, sign_text,
 };
-use linecast_protocol::offer::{IMAGE_TOI, LEAVES_TOI, SESSION_TOI};
+use linecast_protocol::offer::{IMAGE_TOI, SESSION_TOI};
 use linecast_protocol::seal::Life;
 use linecast_protocol::wire::{
     AUTH_TAG, Ack, Auth, Level, Message, Nack, PayloadId, RequestBuilder, Requests, Timestamp,
@@ -196,21 +196,6 @@ impl Voice {
         refusal.emit(&mut text);
         Some(self.ack(ACK_REFUSE, &sign_text(key, REFUSE_CONTEXT, &text)))
     }
-}
-
-/// Requests for all objects, so many of each.
-pub(super) fn everything(limit_bytes: usize, repeats: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut builder = RequestBuilder::new(&mut bytes, limit_bytes);
-    let id = PayloadId::default();
-    for _ in 0..repeats {
-        for toi in [IMAGE_TOI, LEAVES_TOI] {
-            if !builder.push_item(Level::OBJECT, toi, id) {
-                return bytes;
-            }
-        }
-    }
-    bytes
 }
 
 /// Makes a registration as large as `bytes` lets it be: the longest name, and

@@ -1,7 +1,6 @@
 //! What means nothing.
 
-use super::attacks::{Generator, Ground};
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages;
 use super::overheard::Overheard;
 use crate::images::split_mix;

@@ -1,7 +1,6 @@
 //! Symbols that are not the image's.
 
-use super::attacks::{Generator, Ground};
-use super::launcher::Datagram;
+use super::ground::{Datagram, Generator, Ground};
 use super::messages;
 use super::overheard::{Overheard, Place};
 use crate::images::split_mix;

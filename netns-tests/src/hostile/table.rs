@@ -2,7 +2,7 @@
 
 use super::attacks::Attack;
 use super::launcher::Origin;
-use super::trial::{Bounds, Trial, shown};
+use super::trial::{Bounds, Trial, median, shown};
 
 /// Lines of a Markdown table, and what was wrong.
 #[derive(Debug, Default)]
@@ -113,17 +113,6 @@ impl Table {
 fn severity(trial: &Trial) -> usize {
     let bad = |code: &&Option<i32>| **code != Some(0);
     trial.codes.iter().filter(bad).count()
-}
-
-/// The middle one; not a number where there is none.
-pub(super) fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    match figures.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => figures[count / 2],
-        count => f64::midpoint(figures[count / 2 - 1], figures[count / 2]),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use super::launcher::Launched;
 use super::processes::{Usage, Watched};
 use super::release::Release;
-use super::table::median;
 use crate::program::Outcome;
 use serde_json::Value;
 use std::path::Path;
@@ -293,6 +292,17 @@ fn has_terminal_text(text: &str) -> bool {
         || text
             .lines()
             .any(|line| line.starts_with("linecast: all is well"))
+}
+
+/// The middle one; not a number where there is none.
+pub(super) fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => figures[count / 2],
+        count => f64::midpoint(figures[count / 2 - 1], figures[count / 2]),
+    }
 }
 
 #[cfg(test)]
