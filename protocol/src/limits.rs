@@ -42,10 +42,6 @@ pub const COMMANDS_MAX: usize = 64;
 pub const EVENTS_MAX: usize = 8;
 /// NACK messages that one receiver sends at the end of one backoff.
 pub const NACKS_PER_ROUND: usize = 4;
-/// NACKs a second that are served from one receiver, and their burst.
-pub const NACK_RATE_PER_S: u64 = 2_000;
-/// NACKs that one receiver may send back to back.
-pub const NACK_BURST: u64 = 64;
 /// Symbols of one block: block length and ESI share 16 bits with parity.
 pub const BLOCK_SYMBOLS_MAX: u16 = 32_768;
 /// Parity symbols for one block. Beyond it the sources are sent again.
