@@ -214,10 +214,7 @@ pub struct ReceiverReport {
     pub sustained_bps: Option<u64>,
     /// Whether it was served by unicast, after the others.
     pub unicast: bool,
-    /// Milliseconds that it waited for its disk, and was at work with what it
-    /// received.
-    pub disk_wait_ms: u32,
-    /// See `disk_wait_ms`.
+    /// Milliseconds of CPU that it told of last.
     pub busy_ms: u32,
     /// Why it failed.
     pub error: Option<String>,

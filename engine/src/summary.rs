@@ -278,7 +278,6 @@ fn receiver_report(
         resumed_bytes: figures.resumed_bytes,
         sustained_bps: member.sustained_bps,
         unicast: member.unicast,
-        disk_wait_ms: member.disk_wait_ms,
         busy_ms: member.busy_ms,
         error,
     }

@@ -125,7 +125,7 @@ impl World {
             22 => {
                 if let Some(session) = self.receiver.session_mut() {
                     session.note_socket_drops(tape.take());
-                    session.note_work(tape.take(), tape.take());
+                    session.note_busy(tape.take());
                 }
             }
             _ => (0..=tape.below(70)).for_each(|_| {

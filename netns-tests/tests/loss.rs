@@ -26,6 +26,23 @@ fn nothing_is_repaired_where_nothing_is_lost() {
 
 #[test]
 #[ignore = "needs root and network namespaces: run by scripts/test"]
+fn the_cpu_that_each_receiver_used_is_told() {
+    let site = Site::with_receivers(2);
+    let image = site.image(64 * MIB);
+    let receivers = (0..2).map(|at| site.receive(at, &[])).collect();
+    let sender = site.push(&image, &["--receivers", "2", "--rate", "500mbit"]);
+    let pushed = Pushed::wait(sender, receivers);
+    pushed.assert_complete(&image);
+    for (at, receiver) in pushed.receivers.iter().enumerate() {
+        let told = pushed.sender.number(&format!("/receivers/{at}/busy_ms"));
+        let used = receiver.number("/cpu_s") * 1e3;
+        assert!(told > 0.0, "{:#?}", pushed.sender);
+        println!("{told} of {used:.0} ms");
+    }
+}
+
+#[test]
+#[ignore = "needs root and network namespaces: run by scripts/test"]
 fn five_per_cent_cost_at_most_twelve() {
     assert_expansion(5.0, 0.0, 1.12);
 }

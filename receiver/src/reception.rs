@@ -161,6 +161,9 @@ impl<'a> Reception<'a> {
             if now().since(sampled) >= SAMPLE_EVERY {
                 sampled = now();
                 self.memory.sample();
+                if let Some(session) = self.receiver.session_mut() {
+                    session.note_busy((usage::cpu_seconds() * 1e3) as u32);
+                }
                 observe(&self.progress());
             }
         }

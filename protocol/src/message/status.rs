@@ -37,9 +37,10 @@ pub struct Status {
     pub range: (u32, u32),
     /// Symbols lost in `range`.
     pub lost_in_range: u32,
-    /// Milliseconds that it waited for its disk.
+    /// Milliseconds that it waited for its disk; 0 from who does not measure it, as
+    /// this version.
     pub disk_wait_ms: u32,
-    /// Milliseconds that it was at work with what it received.
+    /// Milliseconds of CPU that its process has used.
     pub busy_ms: u32,
     /// Last sequence seen of each lane.
     pub sequences: Vec<u16>,

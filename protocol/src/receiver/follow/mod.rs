@@ -223,9 +223,9 @@ impl Session {
         self.reports.socket_drops = buffers;
     }
 
-    /// Milliseconds that the caller waited for its disk, and was at work, so far.
-    pub fn note_work(&mut self, disk_wait_ms: u32, busy_ms: u32) {
-        (self.reports.disk_wait_ms, self.reports.busy_ms) = (disk_wait_ms, busy_ms);
+    /// Milliseconds of CPU that the caller's process has used, for status reports.
+    pub fn note_busy(&mut self, ms: u32) {
+        self.reports.busy_ms = ms;
     }
 
     fn end(&mut self) {

@@ -26,8 +26,6 @@ pub fn report_packets(window: u16, buffer: u32) -> u64 {
 #[derive(Debug)]
 pub(in crate::receiver) struct StatusReports {
     pub socket_drops: u32,
-    /// What the caller measured of itself.
-    pub disk_wait_ms: u32,
     pub busy_ms: u32,
     every_packets: u64,
     /// Packets after which the next report is made.
@@ -43,7 +41,6 @@ impl StatusReports {
     pub(in crate::receiver) fn new(now: Time, window: u16, buffer: u32) -> StatusReports {
         StatusReports {
             socket_drops: 0,
-            disk_wait_ms: 0,
             busy_ms: 0,
             every_packets: report_packets(window, buffer),
             due_packets: FIRST_PACKETS.min(report_packets(window, buffer)),
@@ -158,7 +155,7 @@ impl StatusReports {
             leaves_verified,
             range: self.range.take().unwrap_or_default(),
             lost_in_range: u32::try_from(lost_in_range).unwrap_or(u32::MAX),
-            disk_wait_ms: self.disk_wait_ms,
+            disk_wait_ms: 0,
             busy_ms: self.busy_ms,
             sequences,
         }

@@ -84,9 +84,7 @@ pub struct Member {
     pub lost: u64,
     /// Its socket's drops, in buffers.
     pub socket_drops: u32,
-    /// Milliseconds that it waited for its disk, and was at work, so far.
-    pub disk_wait_ms: u32,
-    /// See [`Member::disk_wait_ms`].
+    /// Milliseconds of CPU that its process has used.
     pub busy_ms: u32,
     /// What it sustained when it last held the session below the floor of its
     /// rate, in bits of L2 a second.
@@ -155,7 +153,6 @@ impl Member {
             loss: LossEstimate::default(),
             lost: 0,
             socket_drops: 0,
-            disk_wait_ms: 0,
             busy_ms: 0,
             sustained_bps: None,
             unicast: false,
@@ -234,7 +231,6 @@ impl Member {
         self.lost = self.lost.max(status.lost);
         self.leaves_verified = self.leaves_verified.max(status.leaves_verified);
         self.socket_drops = self.socket_drops.max(status.socket_drops);
-        self.disk_wait_ms = self.disk_wait_ms.max(status.disk_wait_ms);
         self.busy_ms = self.busy_ms.max(status.busy_ms);
         let (received, usual_lost) = self.loss.report(status.received, status.lost);
         Fresh {
@@ -255,7 +251,7 @@ impl Member {
     /// Another process of the device speaks now: it counts from zero.
     pub(in crate::sender) fn begin_life(&mut self, life: Proof, positions: &[u64]) {
         (self.loss, self.lost, self.leaves_verified) = (LossEstimate::default(), 0, 0);
-        (self.socket_drops, self.disk_wait_ms, self.busy_ms) = (0, 0, 0);
+        (self.socket_drops, self.busy_ms) = (0, 0);
         (self.counted, self.left_out) = ((0, 0), (0, 0));
         (self.outcome, self.completed_at) = (0, None);
         self.read = positions.to_vec();
