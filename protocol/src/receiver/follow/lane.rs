@@ -42,7 +42,7 @@ pub(in crate::receiver) struct LaneView {
 }
 
 impl LaneView {
-    /// Takes the numbers of `count` packets that follow each other, from
+    /// Takes the numbers of `count` packets, one at least, that follow each other, from
     /// `sequence` on. `place`: where the first is in the order of first
     /// transmissions, if it is one.
     pub(in crate::receiver) fn steps(
@@ -53,10 +53,17 @@ impl LaneView {
     ) -> Step {
         let further = place.and_then(|place| place.checked_sub(self.place));
         let mut all = self.step(sequence, further);
-        for by in 1..count {
-            let step = self.step(sequence.wrapping_add(by), further);
-            all.received += step.received;
-            all.lost += step.lost;
+        if self.last == Some(sequence) {
+            // The others of the train go on from it.
+            let others = count - 1;
+            self.last = Some(sequence.wrapping_add(others));
+            all.received += u64::from(others);
+        } else {
+            for by in 1..count {
+                let step = self.step(sequence.wrapping_add(by), further);
+                all.received += step.received;
+                all.lost += step.lost;
+            }
         }
         if let Some(place) = place.filter(|_| all.received > 0) {
             self.place = self.place.max(place + u64::from(count) - 1);
