@@ -103,7 +103,7 @@ pub struct Assembly {
     /// Leaves that did not match, since when: what puts them right may be on its
     /// way, as the true symbol behind a forged one.
     doubted: Vec<(u64, Time)>,
-    /// How often leaves did not match, of those that did not.
+    /// How often leaves did not match, of those that do not match yet.
     rounds: HashMap<u64, u32>,
     /// Symbols that came again and differed.
     pub replaced: u64,

@@ -139,6 +139,7 @@ impl Assembly {
                     self.doubted.push((leaf, now));
                 } else {
                     self.journal.mark(leaf)?;
+                    self.rounds.remove(&leaf);
                     if let Some(session) = receiver.session_mut() {
                         session.handle_verified(leaf);
                     }
