@@ -157,6 +157,12 @@ impl Scenario {
         symbols / u64::from(self.lanes.max(1)) > u16::MAX.into()
     }
 
+    /// Until when a fault may hold somebody up; attacks do not count.
+    pub(crate) fn held_up_until(&self) -> Duration {
+        let faults = self.faults.iter().filter(|fault| fault.assault().is_none());
+        faults.map(Fault::end).max().unwrap_or(Duration::ZERO)
+    }
+
     /// Every outage.
     pub(crate) fn outages(&self) -> impl Iterator<Item = &Outage> {
         self.faults.iter().filter_map(|fault| match fault {

@@ -74,7 +74,8 @@ pub(crate) struct SenderNode {
     push: Push,
     /// Receivers that cannot be sent to alone.
     unreachable: BTreeSet<SocketAddr>,
-    /// The longest round trip that it believed in, in nanoseconds.
+    /// The round trip of the network, and the longest that it believed in.
+    rtt_ns: u64,
     pub longest_trip_ns: u64,
     /// The most members that it had.
     pub members_max: usize,
@@ -119,6 +120,7 @@ impl SenderNode {
                 .filter(|device| !device.takes_unicast)
                 .map(|device| receiver_address(device.receiver))
                 .collect(),
+            rtt_ns: scenario.rtt.as_nanos() as u64,
             longest_trip_ns: 0,
             members_max: 0,
         };

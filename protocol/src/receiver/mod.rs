@@ -92,15 +92,24 @@ impl Receiver {
         })
     }
 
-    /// Whether its sender brings nothing, or is not there: an old session that somebody
-    /// sends again.
+    /// Whether its sender talks and brings nothing, or is not there: an old session that
+    /// somebody sends again.
     fn is_barren(session: &Session, now: Time) -> bool {
+        if session.silent_for(now) >= SILENCE_BEFORE_SWITCH {
+            return false;
+        }
         let longest = session.fruitless_for(now).max(session.unwelcome_for(now));
         let patience = match session.is_gathering() {
             true => GATHERING_BEFORE_SWITCH,
             false => FRUITLESS_BEFORE_SWITCH,
         };
         longest >= patience
+    }
+
+    /// Whether its sender goes on with it and does not welcome: what names the
+    /// session's key was read before it was proven, and may have been forged.
+    fn is_misread(session: &Session, now: Time) -> bool {
+        !session.is_over() && session.unwelcome_for(now) >= FRUITLESS_BEFORE_SWITCH
     }
 
     /// Takes the header of a DATA packet with `payload` bytes of symbol.
@@ -116,7 +125,11 @@ impl Receiver {
         if let Some(session) = &mut self.session
             && session.belongs(sender, from)
         {
-            return session.handle_data(now, header, payload);
+            let again = header.toi == SESSION_TOI && Receiver::is_misread(session, now);
+            return match again {
+                true => self.offers.handle_data(now, from, header, payload),
+                false => session.handle_data(now, header, payload),
+            };
         }
         if header.toi != SESSION_TOI {
             if self.session.is_some() {

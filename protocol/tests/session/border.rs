@@ -558,15 +558,13 @@ fn a_session_that_welcomes_nobody_is_left_for_another_and_not_followed_again_soo
         panic!("{verdict:?}");
     };
     assert!((node.receiver).follow(world.now, key, world.shape, false, std::iter::empty()));
-    let mut packets = 0;
-    for sbn in 0..6 {
-        packets += 1;
-        let symbol = world.header(packets, IMAGE_TOI, sbn, 0, 0);
+    for packet in 0..11 {
+        let symbol = world.header(packet, IMAGE_TOI, 0, packet, 0);
         let receiver = &mut world.nodes[0].receiver;
-        let bytes = world.shape.image.symbol_len(sbn, 0);
+        let bytes = world.shape.image.symbol_len(0, packet);
         receiver.handle_data(world.now, from, &symbol, bytes);
         assert_eq!(receiver.session().unwrap().sender_address(), from);
-        for _ in 0..100_000 {
+        for _ in 0..50_000 {
             world.step();
         }
     }
@@ -574,6 +572,48 @@ fn a_session_that_welcomes_nobody_is_left_for_another_and_not_followed_again_soo
     assert_ne!(receiver.session().unwrap().sender_address(), from);
     let again = receiver.handle_data(world.now + Duration::from_secs(2), from, &offer, 900);
     assert!(matches!(again, Verdict::Refused(_)), "{again:?}");
+}
+
+/// One forged symbol of a session object that nobody had verified yet gave a device
+/// another session key: it got the image, and could never say so.
+#[test]
+fn a_session_object_that_was_forged_is_read_again_from_its_own_sender() {
+    let mut world = World::with(MIB, &[0.0], 1, |config| {
+        config.wait = Duration::from_secs(20)
+    });
+    let offer = world.header(0, SESSION_TOI, 0, 0, 0);
+    let mut shape = world.shape;
+    shape.session_key = *SigningKey::from_seed([77; 32]).public().as_bytes();
+    let node = &mut world.nodes[0];
+    let verdict = node.receiver.handle_data(world.now, SENDER, &offer, 900);
+    let Verdict::Offer { key, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!((node.receiver).follow(world.now, key, shape, false, std::iter::empty()));
+    world.run(Duration::from_secs(30));
+    world.assert_all_complete();
+    let member = &world.sender.membership().members()[0];
+    assert_eq!(member.state, MemberState::Complete);
+}
+
+/// A device whose clock had jumped, or that was suspended, followed a replay and then
+/// refused for half a minute to hear its own sender, which had brought nothing for so
+/// long.
+#[test]
+fn a_session_that_could_not_be_heard_for_a_while_is_followed_again_at_once() {
+    let mut world = half_sent(MIB, &[0.0, 0.0]);
+    let from = "10.0.0.7:7600".parse().unwrap();
+    let later = world.now + Duration::from_secs(9);
+    let (offer, shape) = (world.header(0, SESSION_TOI, 0, 0, 0), world.shape);
+    let receiver = &mut world.nodes[0].receiver;
+    let verdict = receiver.handle_data(later, from, &offer, 900);
+    let Verdict::Offer { key, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(receiver.follow(later, key, shape, false, std::iter::empty()));
+    let silent = later + Duration::from_secs(1);
+    let again = receiver.handle_data(silent, SENDER, &offer, 900);
+    assert!(matches!(again, Verdict::Offer { .. }), "{again:?}");
 }
 
 /// Whoever offered the same image again took devices from a sender that waited for

@@ -8,6 +8,9 @@ use linecast_protocol::random::Random;
 use linecast_protocol::time::Duration;
 
 const MIB: u64 = 1 << 20;
+/// How many times an image is sent, at most, by a push that goes on for all of it at
+/// the floor of its rate.
+const AT_THE_FLOOR: f64 = 10.0;
 const START_BPS_MIN: u64 = 5_000_000;
 
 /// Another rate, a roster, a deadline, trains: each in a part of the seeds.
@@ -21,6 +24,11 @@ pub(super) fn decide(random: &mut Random, scenario: &mut Scenario, span: Duratio
             start_bps: (ceiling_bps / pick(random, &[20, 4, 1])).max(START_BPS_MIN),
             ceiling_bps,
         };
+        // Heavy losses take the search to its floor, and the image several times.
+        let bits = scenario.size_bytes as f64 * 8.0;
+        let crawling = bits * AT_THE_FLOOR / scenario.push.rate.least_bps() as f64;
+        let crawling = Duration::from_secs_f64(crawling);
+        scenario.limit = scenario.limit.max(crawling);
         scenario.push.on_slow = pick(random, &[Slow::Wait, Slow::Drop, Slow::Unicast]);
     }
     if chance(random, 0.12) {

@@ -156,7 +156,9 @@ impl SenderNode {
         let word =
             u64::from(order.sbn) << 32 | u64::from(order.first) << 16 | u64::from(order.count);
         self.trace.note(3, now, word);
-        if !self.check_need {
+        // Whoever does not know the round trip yet cannot tell a request that has
+        // crossed its repair.
+        if !self.check_need || self.longest_trip_ns < self.rtt_ns {
             return;
         }
         let alone = self.control.and_then(|control| control.target);

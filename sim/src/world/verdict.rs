@@ -62,16 +62,28 @@ impl World<'_> {
                     standing.join("; ")
                 )
             });
-        let silenced = self.scenario.faults.iter().any(Fault::silences);
+        let silenced = self.scenario.faults.iter().any(Fault::silences) || self.may_be_deaf();
         for node in self.receivers.iter().filter(|_| !silenced) {
             let left_out = self.sender.may_leave_out(node.index());
             let state = self.sender.gave_up(node.index());
+            let left_out = left_out || self.came_too_late(node);
             let unheard = state.filter(|_| node.installed_at.is_some() && !left_out);
             self.checker
                 .check(unheard.is_none(), Rule::CompletionHeard, self.now, || {
                     format!("receiver {} counts as {unheard:?}", node.index())
                 });
         }
+    }
+
+    /// Bursts of losses have a length in packets: where there are fewer of those than
+    /// that, one lasts longer than a sender waits.
+    fn may_be_deaf(&self) -> bool {
+        let network = &self.scenario.network;
+        let (own, outliers) = (network.loss, network.outliers.map(|(_, model)| model));
+        let models = [network.trunk_loss, network.subtree_loss, own];
+        let bursts = models.into_iter().chain(outliers).map(LossModel::burst);
+        let symbols = self.sender.objects.shape.image.symbols() as f64;
+        bursts.fold(0.0, f64::max) > symbols
     }
 
     /// Whoever counts as complete has the image, and who is switched off counts as
@@ -173,15 +185,21 @@ impl World<'_> {
 
     fn check_feedback(&mut self) {
         let seconds = self.now as f64 / 1e9;
-        let questions = self.scenario.assaults();
-        let questions = questions.filter(|assault| assault.attack == Attack::Flush);
-        let asked: f64 = questions.map(|assault| assault.length.as_secs_f64()).sum();
+        let asked = self.scenario.assaults().map(|assault| {
+            let answers = match assault.attack {
+                Attack::Flush => ANSWERS_PER_S,
+                Attack::Poll => f64::from(assault.per_s).min(PAGES_PER_S),
+                _ => 0.0,
+            };
+            assault.length.as_secs_f64() * answers
+        });
+        let asked: f64 = asked.sum();
         for node in &mut self.receivers {
             node.note_counts();
             let counts = node.counts;
             let blocks = self.sender.objects.shape.image.blocks();
             let budget = FEEDBACK_FIRST
-                + (seconds * FEEDBACK_PER_S + asked * ANSWERS_PER_S) as u64
+                + (seconds * FEEDBACK_PER_S + asked) as u64
                 + counts.delivered / node.report_packets()
                 + counts.starts * u64::from(blocks) * NACKS_PER_BLOCK;
             self.checker.check(
@@ -203,6 +221,7 @@ impl World<'_> {
     fn check_spending(&mut self) {
         let totals = self.sender.lanes.totals;
         let mut sent = (totals.source + totals.parity + totals.repair) as f64;
+        let mut beside = 0.0;
         let insatiable = |fault: &Fault| {
             let attack = fault.assault().map(|assault| assault.attack);
             matches!(
@@ -216,8 +235,12 @@ impl World<'_> {
         if self.scenario.faults.iter().any(insatiable) && self.incomplete().is_empty() {
             // Whoever has a key may ask, and nobody is left who could be harmed.
             sent = self.sent_for_all as f64;
+            // Nor while all others wait for one that a fault holds up.
+            let bits = f64::from(self.scenario.symbol_bytes) * 8.0;
+            let rate = self.scenario.push.rate.most_bps() as f64;
+            beside = self.scenario.held_up_until().as_secs_f64() * rate / bits;
         }
-        let allowed = self.symbols_allowed();
+        let allowed = self.symbols_allowed() + beside;
         self.checker
             .check(sent <= allowed, Rule::Expansion, self.now, || {
                 format!("{sent} symbols sent, at most {allowed:.0} called for")
@@ -305,17 +328,21 @@ impl World<'_> {
             || format!("a message of {longest} bytes, {MESSAGE_BYTES_MAX} at most"),
         );
         let positions: u64 = self.sender.lanes.positions().iter().sum();
-        let forged = self
-            .scenario
-            .assaults()
-            .map(|assault| match assault.attack {
-                Attack::Symbols { .. } => {
-                    (assault.length.as_secs_f64() * f64::from(assault.per_s)) as u64
-                }
+        let forged = self.scenario.assaults().map(|assault| {
+            let count = assault.length.as_secs_f64() * f64::from(assault.per_s);
+            match assault.attack {
+                Attack::Symbols { .. } => count as u64,
                 _ => 0,
-            });
+            }
+        });
+        let forged = forged.sum::<u64>();
+        // Where strangers' numbers are more than the lanes' own, any may be believed.
+        let believed = match forged > positions {
+            true => 1 << 16,
+            false => STRAY_LOSS,
+        };
         let stray = match self.scenario.is_hostile() {
-            true => STRAY_LOSS * u64::from(self.scenario.lanes) + forged.sum::<u64>(),
+            true => believed * u64::from(self.scenario.lanes) + forged,
             false => 0,
         };
         let beside = COUNTS_BESIDE + stray;
@@ -336,7 +363,9 @@ impl World<'_> {
         let scenario = self.scenario;
         let network = &scenario.network;
         let late = !network.jitter.is_zero() || network.reorder > 0.0 || network.duplicate > 0.0;
-        let quiet = scenario.faults.is_empty() && !late && network.feedback_loss == 0.0;
+        // What was damaged is sent again, at full rate past those who have all.
+        let sound = network.feedback_loss == 0.0 && network.flip == 0.0;
+        let quiet = scenario.faults.is_empty() && !late && sound;
         if !quiet || scenario.receivers as usize > WINDOWED_GROUP_MAX {
             return;
         }
@@ -365,6 +394,14 @@ impl LossModel {
             LossModel::Step { before, after, .. } => before.max(after),
         }
     }
+
+    /// Packets that are lost in a row, on average.
+    fn burst(self) -> f64 {
+        match self {
+            LossModel::GilbertElliott { burst, .. } => burst,
+            _ => 0.0,
+        }
+    }
 }
 
 /// A receiver registers within this time and 20 round trips.
@@ -379,6 +416,8 @@ const NACKS_PER_BLOCK: u64 = 8;
 /// What it answers in a second to somebody who asks without end: reports, and what
 /// it lacks.
 const ANSWERS_PER_S: f64 = 250.0;
+/// Pages of what it lacks that it tells in a second, however often it is asked.
+const PAGES_PER_S: f64 = 1_000.0;
 /// Part of what is sent that comes, at least, where little does.
 const COMES_MIN: f64 = 0.02;
 /// Symbols for each that the losses call for, for each block, and in any case.

@@ -30,7 +30,7 @@ impl Session {
                 if !self.belongs((command.source_id, command.sender.instance_id), from) {
                     return false;
                 }
-                self.heard = now;
+                self.note_heard(now);
                 self.note_group(command.sender);
                 self.handle_command(now, &command.body);
                 true
@@ -132,7 +132,9 @@ impl Session {
                 }
             }
             Some(Notice::Poll { page, known }) => {
-                if let Some(leaves) = &self.leaves {
+                // No sender asks once it has begun, or where anybody begins with nothing.
+                let may_be_asked = self.registration.held > 0 && self.progressed == self.followed;
+                if let Some(leaves) = self.leaves.as_ref().filter(|_| may_be_asked) {
                     let (random, timers) = (&mut self.random, &mut self.timers);
                     self.lacking
                         .poll_heard(now, self.group, page, known, leaves, random, timers);

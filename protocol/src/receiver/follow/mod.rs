@@ -9,6 +9,7 @@ mod symbols;
 
 pub use outcome::*;
 
+use super::SILENCE_BEFORE_SWITCH;
 use super::ask::{Objects, Requests};
 use super::tell::{Completion, LINGER, LackingPages, Registration, Signet, StatusReports};
 use crate::budget::Budget;
@@ -226,6 +227,18 @@ impl Session {
     /// Milliseconds of CPU that the caller's process has used, for status reports.
     pub fn note_busy(&mut self, ms: u32) {
         self.reports.busy_ms = ms;
+    }
+
+    /// Its sender has said something. While nobody spoke, or this device stood still,
+    /// nobody brought nothing.
+    #[inline]
+    fn note_heard(&mut self, now: Time) {
+        let silence = now.since(self.heard);
+        self.heard = now;
+        if silence >= SILENCE_BEFORE_SWITCH {
+            self.followed = self.followed + silence;
+            self.progressed = self.progressed + silence;
+        }
     }
 
     fn end(&mut self) {

@@ -15,7 +15,7 @@ impl Session {
         header: &DataHeader,
         payload: usize,
     ) -> Verdict {
-        self.heard = now;
+        self.note_heard(now);
         self.note_group(header.sender);
         let (toi, id) = (header.toi, header.id);
         let Some(blocks) = self.objects.blocks_mut(toi) else {
@@ -84,7 +84,7 @@ impl Session {
             return None;
         }
         let held = image.hold_sources(id.sbn, id.esi, count)?;
-        self.heard = now;
+        self.note_heard(now);
         self.note_group(header.sender);
         self.note_position(now, header, count);
         self.note_progress(now, held);

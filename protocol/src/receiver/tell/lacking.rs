@@ -1,5 +1,6 @@
 //! Answers the polls of a sender that wants to know which leaves somebody lacks.
 
+use crate::budget::Budget;
 use crate::limits::{PAGE_BYTES, PAGE_LEAVES};
 use crate::message::Page;
 use crate::object::Leaves;
@@ -11,10 +12,23 @@ use alloc::vec::Vec;
 
 /// Pages that wait to be answered for: the sender polls for no more at once.
 const WAITING_MAX: usize = 8;
+/// Answers in a second, and at once: a sender needs one or two for each page.
+const ANSWERS_PER_S: u64 = 1_000;
+const ANSWERS_BURST: u64 = 256;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::receiver) struct LackingPages {
     waiting: VecDeque<Page>,
+    answers: Budget,
+}
+
+impl Default for LackingPages {
+    fn default() -> Self {
+        LackingPages {
+            waiting: VecDeque::new(),
+            answers: Budget::new(ANSWERS_PER_S, ANSWERS_BURST),
+        }
+    }
 }
 
 impl LackingPages {
@@ -36,7 +50,7 @@ impl LackingPages {
             .iter()
             .zip(known)
             .any(|(own, known)| own & !known != 0);
-        if !news || self.waiting.len() >= WAITING_MAX {
+        if !news || self.waiting.len() >= WAITING_MAX || !self.answers.take(now) {
             return;
         }
         self.waiting.push_back(Page { number, lacking });
