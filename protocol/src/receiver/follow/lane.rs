@@ -28,6 +28,8 @@ pub(in crate::receiver) struct Step {
 #[derive(Debug, Clone, Default)]
 pub(in crate::receiver) struct LaneView {
     last: Option<u16>,
+    /// Whether something has gone on from the first number: it may be a stranger's.
+    begun: bool,
     /// The numbers after the last two long steps that were not believed: a
     /// stranger's may come between two of the lane's.
     expected: [Option<u16>; 2],
@@ -57,6 +59,7 @@ impl LaneView {
             // The others of the train go on from it.
             let others = count - 1;
             self.last = Some(sequence.wrapping_add(others));
+            self.begun |= others > 0;
             all.received += u64::from(others);
         } else {
             for by in 1..count {
@@ -91,6 +94,10 @@ impl LaneView {
                 received: 1,
                 lost: -1,
             },
+            // Nothing that came before was the lane's: it begins here.
+            _ if self.expected.contains(&Some(sequence)) && !self.begun => {
+                self.go_on(sequence, 0)
+            }
             // The packet before was counted as nothing, and was none of the lost.
             _ if self.expected.contains(&Some(sequence)) && ahead < HALF => {
                 self.go_on(sequence, i64::from(ahead) - 2)
@@ -109,6 +116,7 @@ impl LaneView {
 
     fn go_on(&mut self, sequence: u16, lost: i64) -> Step {
         self.last = Some(sequence);
+        self.begun = true;
         self.expected = [None; 2];
         Step { received: 1, lost }
     }
@@ -152,10 +160,23 @@ mod tests {
         by_place.steps(100, 1, Some(1_000));
         assert_eq!(by_place.steps(40_101, 1, Some(41_001)), step(1, 40_000));
         let mut by_the_next = LaneView::default();
-        by_the_next.steps(100, 1, None);
+        by_the_next.steps(99, 2, None);
         assert_eq!(by_the_next.steps(30_101, 1, None), step(0, 0));
         assert_eq!(by_the_next.steps(30_102, 1, None), step(1, 30_000));
         assert_eq!(by_the_next.sequence(), 30_102);
+    }
+
+    /// A device that came late heard a forged number first: it counted all up to the
+    /// lane's as lost.
+    #[test]
+    fn a_lane_begins_where_its_numbers_go_on() {
+        for first in [20_000, 60_000] {
+            let mut lane = LaneView::default();
+            lane.steps(first, 1, None);
+            assert_eq!(lane.steps(41_000, 1, None), step(0, 0));
+            assert_eq!(lane.steps(41_001, 1, None), step(1, 0));
+            assert_eq!(lane.steps(41_004, 1, None), step(1, 2));
+        }
     }
 
     /// S13: garbage made the count of losses thousands of times what was sent.
