@@ -198,10 +198,10 @@ impl Symbols {
         };
         // From the back: first transmissions fill a block from the front.
         match (0..self.layout.block_len(sbn)).rev().find(free) {
-            Some(hole) => {
-                self.bytes.write(self.offset(sbn, hole), &symbol)?;
-                Ok(Place::Hole(hole))
-            }
+            Some(hole) => match self.bytes.write(self.offset(sbn, hole), &symbol) {
+                Err(StageError::Lent { .. }) => Ok(Place::Heap(symbol)),
+                written => written.map(|()| Place::Hole(hole)),
+            },
             None => Ok(Place::Heap(symbol)),
         }
     }
@@ -261,13 +261,23 @@ impl Symbols {
         leaves: Option<&Leaves>,
     ) -> Result<(), StageError> {
         let Some(leaves) = leaves.filter(|_| touches_verified(leaves, index)) else {
-            return self.bytes.write(offset, symbol);
+            return self.write_unless_lent(offset, symbol);
         };
         for range in leaves.unverified(index) {
             let part = (range.start - offset) as usize..(range.end - offset) as usize;
-            self.bytes.write(range.start, &symbol[part])?;
+            self.write_unless_lent(range.start, &symbol[part])?;
         }
         Ok(())
+    }
+
+    /// A neighbour that did not match may have opened what is being hashed or decoded
+    /// now. That stays as it is: if it is wrong its leaf does not match, and is fetched
+    /// again.
+    fn write_unless_lent(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StageError> {
+        match self.bytes.write(offset, bytes) {
+            Err(StageError::Lent { .. }) => Ok(()),
+            written => written,
+        }
     }
 
     /// Keeps parity symbol `index` of block `sbn` until the block can be

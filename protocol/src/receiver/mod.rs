@@ -122,13 +122,16 @@ impl Receiver {
         payload: usize,
     ) -> Verdict {
         let sender = (header.source_id, header.sender.instance_id);
+        let key = OfferKey { sender, from };
         if let Some(session) = &mut self.session
             && session.belongs(sender, from)
         {
-            let again = header.toi == SESSION_TOI && Receiver::is_misread(session, now);
-            return match again {
-                true => self.offers.handle_data(now, from, header, payload),
-                false => session.handle_data(now, header, payload),
+            if header.toi != SESSION_TOI || !Receiver::is_misread(session, now) {
+                return session.handle_data(now, header, payload);
+            }
+            return match self.is_held(now, key) {
+                true => Verdict::Refused(Rejection::RefusedOffer),
+                false => self.offers.handle_data(now, from, header, payload),
             };
         }
         if header.toi != SESSION_TOI {
@@ -136,20 +139,23 @@ impl Receiver {
                 self.other_sessions += 1;
                 return Verdict::Refused(Rejection::OtherSession);
             }
-            self.solicitation
-                .heard(now, OfferKey { sender, from }, header.sender);
+            self.solicitation.heard(now, key, header.sender);
             return Verdict::Refused(Rejection::NoSession);
         }
         if !self.may_switch(now) {
             self.other_sessions += 1;
             return Verdict::Refused(Rejection::OtherSession);
         }
-        let key = OfferKey { sender, from };
-        let left = self.barren.filter(|(barren, _)| *barren == key);
-        if left.is_some_and(|(_, since)| now.since(since) < BARREN_HOLD) {
+        if self.is_held(now, key) {
             return Verdict::Refused(Rejection::RefusedOffer);
         }
         self.offers.handle_data(now, from, header, payload)
+    }
+
+    /// Whether an offer is not to be followed again for a while.
+    fn is_held(&self, now: Time, key: OfferKey) -> bool {
+        let left = self.barren.filter(|(barren, _)| *barren == key);
+        left.is_some_and(|(_, since)| now.since(since) < BARREN_HOLD)
     }
 
     /// Takes the headers of `count` DATA packets with full symbols that follow

@@ -189,6 +189,7 @@ impl World<'_> {
             let answers = match assault.attack {
                 Attack::Flush => ANSWERS_PER_S,
                 Attack::Poll => f64::from(assault.per_s).min(PAGES_PER_S),
+                Attack::Symbols { .. } => ASKED_AGAIN_PER_S,
                 _ => 0.0,
             };
             assault.length.as_secs_f64() * answers
@@ -416,6 +417,8 @@ const NACKS_PER_BLOCK: u64 = 8;
 /// What it answers in a second to somebody who asks without end: reports, and what
 /// it lacks.
 const ANSWERS_PER_S: f64 = 250.0;
+/// NACKs for what forged symbols have damaged.
+const ASKED_AGAIN_PER_S: f64 = 100.0;
 /// Pages of what it lacks that it tells in a second, however often it is asked.
 const PAGES_PER_S: f64 = 1_000.0;
 /// Part of what is sent that comes, at least, where little does.

@@ -75,6 +75,8 @@ pub struct Session {
     over: bool,
     events: VecDeque<Event>,
     counters: Counters,
+    /// Losses by the numbers of the lanes, below zero while a stray is ahead.
+    lost: i64,
 }
 
 impl Session {
@@ -132,6 +134,7 @@ impl Session {
             over: false,
             events: VecDeque::new(),
             counters: Counters::default(),
+            lost: 0,
         }
     }
 

@@ -112,7 +112,10 @@ impl Session {
         let lane = &mut self.lanes[at];
         let step = lane.steps(header.sequence, count, place);
         self.counters.received += step.received;
-        self.counters.lost = self.counters.lost.saturating_add_signed(step.lost);
+        // What a stray number adds is taken back when the lane is found again: both
+        // count, or neither.
+        self.lost = self.lost.saturating_add(step.lost);
+        self.counters.lost = self.lost.max(0).unsigned_abs();
         if toi == IMAGE_TOI && step.received > 0 {
             self.reports.note_block(sbn);
         }
