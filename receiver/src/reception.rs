@@ -216,6 +216,9 @@ impl<'a> Reception<'a> {
             Ok(accepted) => accepted,
             Err(refused) => return self.refuse(key, object, refused),
         };
+        if self.receiver.is_followed(now(), key, &accepted.shape) {
+            return Ok(());
+        }
         let had = self.has_installed(&accepted)?;
         let shape = accepted.shape;
         if self

@@ -66,6 +66,8 @@ pub(crate) struct SenderNode {
     pub data_started: Option<u64>,
     /// When the newest session began to end.
     pub ending_at: Option<u64>,
+    /// Whom it waited for then.
+    awaited_at_end: Option<Vec<PublicKey>>,
     pub trace: Trace,
     check_need: bool,
     expected: usize,
@@ -109,6 +111,7 @@ impl SenderNode {
             heard: Heard::default(),
             data_started: None,
             ending_at: None,
+            awaited_at_end: None,
             trace: Trace::default(),
             check_need: conduct::checks_need(scenario),
             expected: 0,
@@ -132,7 +135,7 @@ impl SenderNode {
     pub(crate) fn start(&mut self, now: u64, scenario: &Scenario, image: Option<Arc<Image>>) {
         self.session += 1;
         self.started = now;
-        self.ending_at = None;
+        (self.ending_at, self.awaited_at_end) = (None, None);
         self.objects = objects(scenario, self.session, image);
         let totals = self.lanes.totals;
         self.lanes = Lanes::new(scenario.lanes, self.instance_id());
@@ -303,13 +306,14 @@ impl SenderNode {
         if self.data_started.is_none() && machine.data_started().is_some() {
             self.data_started = Some(now);
         }
-        if machine.phase() >= Phase::Ending {
-            self.ending_at.get_or_insert(now);
-        }
         self.control = Some(machine.control());
         self.check_turn(now, &machine, checker);
         self.note_due(now, &machine, checker);
+        let ending = machine.phase() >= Phase::Ending;
         self.machine = Some(machine);
+        if ending {
+            self.note_end(now);
+        }
     }
 
     fn hear(&mut self, now: u64, machine: &mut Sender, feedback: &Feedback) {

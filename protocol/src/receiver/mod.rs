@@ -244,6 +244,20 @@ impl Receiver {
         }
     }
 
+    /// Whether `offer` is of the session that is followed, and says nothing new: it goes
+    /// on, and others are heard.
+    pub fn is_followed(&mut self, now: Time, offer: OfferKey, shape: &SessionShape) -> bool {
+        let session = self.session.as_ref();
+        let same = session.is_some_and(|session| {
+            session.belongs(offer.sender, offer.from) && session.shape() == shape
+        });
+        if same {
+            self.offers.refuse(offer);
+            self.barren = Some((offer, now));
+        }
+        same
+    }
+
     /// The manifest of `offer` is verified and its staging reserved: follow
     /// this session. `leaf_list_known` and `verified` leaves come from an
     /// earlier session, checked again.

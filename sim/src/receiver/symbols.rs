@@ -137,10 +137,13 @@ impl ReceiverNode {
                 .machine
                 .refuse(now, key, None, Cause::SIGNATURE, "of the simulator");
         };
+        let now = self.clock.local(at);
+        if self.machine.is_followed(now, key, &shape) {
+            return;
+        }
         let fresh = || Store::new(shape, around.image.clone());
         let store = self.store.get_or_insert_with(fresh);
         let (known, verified) = store.resume(&shape);
-        let now = self.clock.local(at);
         self.finishing = None;
         self.doubted.clear();
         self.machine

@@ -23,17 +23,29 @@ impl SenderNode {
         self.members().iter().find(|member| member.key == *key)
     }
 
-    /// Whether it waits for a life of this receiver that it has heard: for one that
-    /// has failed, or has not proven to be there, it does not.
+    /// Whether it waits for a life of this receiver that it has heard, or did when it
+    /// began to end: for one that has failed, or has not proven to be there, it does
+    /// not.
     pub(crate) fn waits_for(&self, receiver: u32) -> bool {
-        let member = self.member(&device_key(receiver).public());
-        member.is_some_and(|member| {
-            let past = matches!(
-                member.state,
-                MemberState::Failed(_) | MemberState::Refused(_)
-            );
-            member.is_proven() && !past
-        })
+        let key = device_key(receiver).public();
+        match &self.awaited_at_end {
+            Some(awaited) => awaited.contains(&key),
+            None => self.awaited().any(|member| member.key == key),
+        }
+    }
+
+    fn awaited(&self) -> impl Iterator<Item = &Member> {
+        let past =
+            |state: &MemberState| matches!(state, MemberState::Failed(_) | MemberState::Refused(_));
+        let members = self.members().iter();
+        members.filter(move |member| member.is_proven() && !past(&member.state))
+    }
+
+    pub(super) fn note_end(&mut self, now: u64) {
+        if self.ending_at.is_none() {
+            self.ending_at = Some(now);
+            self.awaited_at_end = Some(self.awaited().map(|member| member.key).collect());
+        }
     }
 
     /// What the newest session says of a receiver that it waits for no longer,
