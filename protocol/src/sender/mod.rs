@@ -219,6 +219,8 @@ pub struct Sender {
     outbox: VecDeque<Vec<u8>>,
     sequence: u16,
     cc_sequence: u16,
+    /// Since when everybody has come who is waited for.
+    enough_since: Option<Time>,
     announce_at: Time,
     announce_every: Duration,
     announce_due: bool,
@@ -276,6 +278,7 @@ impl Sender {
             outbox: VecDeque::new(),
             sequence: 0,
             cc_sequence: 0,
+            enough_since: None,
             announce_at: now,
             announce_every: ANNOUNCE_FIRST,
             announce_due: false,
@@ -472,8 +475,9 @@ impl Sender {
                 // What is past was looked at and was not enough.
                 let heard = self.membership.heard() > 0;
                 let coming = |at: Time| (heard && at > self.checked).then_some(at);
-                let measured = self.newest_registration + MEASURE_MAX;
-                let settled = coming(settle).into_iter().chain(coming(measured));
+                let answered = self.enough_since.map(|since| since + MEASURE_MAX);
+                let answered = answered.and_then(coming);
+                let settled = coming(settle).into_iter().chain(answered);
                 [
                     Some(start).filter(|start| *start > self.checked),
                     settled

@@ -55,10 +55,15 @@ impl Sender {
         if waited && heard == 0 {
             return self.end(now, Ending::NoReceivers);
         }
-        // A registration is answered by a probe, which is answered in turn.
-        let measured =
-            self.grtt.is_measured() || now.since(self.newest_registration) >= MEASURE_MAX;
-        if ((enough && measured) || waited) && self.knows_lacking(now) {
+        // A registration is answered by a welcome and a probe, which are answered in
+        // turn: until then nobody's round trip is known, nor how far it has read.
+        let since = *self.enough_since.get_or_insert(now);
+        if !enough {
+            self.enough_since = None;
+        }
+        let answered = self.grtt.is_measured() && self.membership.hopeful() == 0;
+        let answered = answered || now.since(since) >= MEASURE_MAX;
+        if ((enough && answered) || waited) && self.knows_lacking(now) {
             self.start(now);
         }
     }
