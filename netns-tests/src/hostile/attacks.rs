@@ -241,6 +241,10 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("S6", "statuses of 2^63 packets (S8, A9)", poison_counts),
     part("S6k", "own key: statuses of 2^63 packets", count_too_much),
+    at(
+        ROSTER,
+        part("S6r", "statuses of 2^63 packets, roster", count_too_much),
+    ),
     part("S7", "registrations as large as can be", register_at_length),
     at(
         SILENCE,
@@ -296,6 +300,18 @@ pub const ATTACKS: &[Attack] = &[
     part("S14b", "own key: a new node id each time", rename_node),
     part("S14c", "own key: 45 % loss claimed", claim_loss),
     part("S14d", "own key: holds the window", hold_window),
+    at(
+        ROSTER,
+        part("S14m", "holds the window, roster", hold_window),
+    ),
+    at(
+        ROSTER,
+        part(
+            "S14n",
+            "NACKs for all, up to 60 KiB, roster",
+            nack_at_length,
+        ),
+    ),
     part("S14e", "10,000 keys", register_many_keys),
     at(
         ROSTER,

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 /// A completion that nothing came of is told again after this, then after
 /// twice the time, and so on up to the most.
 const RETRY: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(8);
+const RETRY_MAX: Duration = Duration::from_secs(4);
 const RETRY_SPREADS: u32 = 4;
 /// Whoever asks for it more often than this is answered no more often.
 const GAP: Duration = Duration::from_millis(5);
@@ -193,6 +193,6 @@ mod tests {
             count += u32::from(payload.is_some());
             now = timers.due(Timer::Complete, GROUP).unwrap();
         }
-        assert!(count > 86_400 / 8 - 10, "{count}");
+        assert!(count > 86_400 / 4 - 10, "{count}");
     }
 }
