@@ -9,8 +9,9 @@ mod straggler;
 mod window;
 
 pub use grtt::GrttEstimate;
+pub(in crate::sender) use observed::RateReport;
+pub(in crate::sender) use rate::Link;
 pub use rate::RateControl;
-pub(in crate::sender) use rate::{Link, RateReport};
 pub use share::{Class, RepairShare};
 pub use straggler::OnSlow;
 pub(in crate::sender) use straggler::{PaceReport, Stragglers};

@@ -1,10 +1,22 @@
 //! What receivers have reported of the packets sent at one rate.
 
-use super::rate::RateReport;
 use crate::limits::WINDOWED_GROUP_MAX;
 use crate::pacer::MAKE_UP_PART;
 use crate::time::{Duration, Time};
 use alloc::vec::Vec;
+
+/// What one receiver reported since its last report.
+#[derive(Debug, Clone, Copy)]
+pub struct RateReport {
+    /// Its place on the roster.
+    pub member: usize,
+    /// DATA packets received.
+    pub received: u64,
+    /// DATA packets lost, on the way or in its socket.
+    pub lost: u64,
+    /// Whether its own socket dropped any.
+    pub socket_dropped: bool,
+}
 
 /// The losses and the throughput of one round.
 #[derive(Debug, Clone, Copy)]

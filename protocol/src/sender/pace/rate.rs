@@ -22,7 +22,7 @@
 //! Drops of a receiver's own socket are told apart by the receiver and halve the
 //! rate at once.
 
-use super::observed::{Observed, Sample};
+use super::observed::{Observed, RateReport, Sample};
 use super::path::{Path, TRIP_MAX_S};
 use crate::limits::GRTT_INITIAL;
 use crate::time::{Duration, Time};
@@ -91,19 +91,6 @@ pub struct Link {
     pub least_trip: Duration,
     /// A full packet in L2.
     pub packet_bits: u64,
-}
-
-/// What one receiver reported since its last report.
-#[derive(Debug, Clone, Copy)]
-pub struct RateReport {
-    /// Its place on the roster.
-    pub member: usize,
-    /// DATA packets received.
-    pub received: u64,
-    /// DATA packets lost, on the way or in its socket.
-    pub lost: u64,
-    /// Whether its own socket dropped any.
-    pub socket_dropped: bool,
 }
 
 /// The rate at which lanes send, all together, in bits of L2 a second.
