@@ -57,13 +57,11 @@ impl Sender {
         }
         // A registration is answered by a welcome and a probe, which are answered in
         // turn: until then nobody's round trip is known, nor how far it has read.
-        let since = *self.enough_since.get_or_insert(now);
-        if !enough {
-            self.enough_since = None;
-        }
+        let since = enough.then(|| self.enough_since.unwrap_or(now));
+        self.enough_since = since;
         let answered = self.grtt.is_measured() && self.membership.hopeful() == 0;
-        let answered = answered || now.since(since) >= MEASURE_MAX;
-        if ((enough && answered) || waited) && self.knows_lacking(now) {
+        let ready = since.is_some_and(|since| answered || now.since(since) >= MEASURE_MAX);
+        if (ready || waited) && self.knows_lacking(now) {
             self.start(now);
         }
     }
