@@ -592,8 +592,6 @@ fn a_session_object_that_was_forged_is_read_again_from_its_own_sender() {
     assert!((node.receiver).follow(world.now, key, shape, false, std::iter::empty()));
     world.run(Duration::from_secs(30));
     world.assert_all_complete();
-    let member = &world.sender.membership().members()[0];
-    assert_eq!(member.state, MemberState::Complete);
 }
 
 /// A device whose clock had jumped, or that was suspended, followed a replay and then
@@ -682,6 +680,7 @@ fn repair_goes_on_though_somebody_says_that_all_of_it_is_on_its_way() {
     }
     world.assert_all_complete();
 }
+
 /// S13: reports that count forged symbols were thrown away altogether, and the
 /// window waited for their sender without end.
 #[test]

@@ -12,22 +12,13 @@
 /// Steps up to this are believed at once.
 const NEAR: u16 = 64;
 /// And those up to this, of what a slow port lets through, where none may follow
-/// another; but not within so many packets of a number that is further.
+/// another; but not within so many trains of a number that is further.
 const STEP_MAX: u16 = 3_000;
 const CALM: u16 = 64;
 /// So much longer a step may be than block and symbol say: repairs come in between.
 const BETWEEN_MAX: u64 = 64;
 /// Numbers no further back than this are late ones.
 const LATE_MAX: u16 = 4_096;
-
-/// What packets meant for the counts of their lane.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::receiver) struct Step {
-    /// Packets that are new.
-    pub received: u64,
-    /// Packets that were lost before them; negative if they were counted as lost.
-    pub lost: i64,
-}
 
 /// A train that was not believed.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +36,7 @@ pub(in crate::receiver) struct LaneView {
     begun: bool,
     /// The last two trains of strays: a stranger's may come between two of the lane's.
     strays: [Option<Stray>; 2],
-    /// Packets until a number that is far off is forgotten.
+    /// Trains until a number that is far off is forgotten.
     stormy: u16,
     /// Losses so far, and where the lane was led away from, with those up to there.
     lost: i64,
@@ -62,106 +53,98 @@ pub(in crate::receiver) struct LaneView {
 
 impl LaneView {
     /// Takes the numbers of `count` packets, one at least, that follow each other, from
-    /// `sequence` on. `place`: where the first is in the order of first
-    /// transmissions, if it is one.
+    /// `sequence` on; gives how many of them are new. `place`: where the first is in
+    /// the order of first transmissions, if it is one.
     pub(in crate::receiver) fn steps(
         &mut self,
         sequence: u16,
         count: u16,
         place: Option<u64>,
-    ) -> Step {
+    ) -> u64 {
         let further = place.and_then(|place| place.checked_sub(self.place));
-        let mut all = self.step(sequence, further);
+        let mut received = u64::from(self.step(sequence, further));
         if self.last == Some(sequence) {
             // The others of the train go on from it.
             let others = count - 1;
             self.last = Some(sequence.wrapping_add(others));
             self.begun |= others > 0;
-            all.received += u64::from(others);
-        } else if all == Step::default() {
+            received += u64::from(others);
+        } else if received == 0 {
             let next = sequence.wrapping_add(count);
             self.strays = [Some(Stray { next, count }), self.strays[0]];
         } else {
             for by in 1..count {
-                let step = self.step(sequence.wrapping_add(by), further);
-                all.received += step.received;
-                all.lost += step.lost;
+                received += u64::from(self.step(sequence.wrapping_add(by), further));
             }
         }
-        if let Some(place) = place.filter(|_| all.received > 0) {
+        if let Some(place) = place.filter(|_| received > 0) {
             self.place = self.place.max(place + u64::from(count) - 1);
         }
-        all
+        received
     }
 
-    /// `further`: by how many places the packet is beyond the newest. Nothing: it is a
-    /// stray, or was here before.
-    fn step(&mut self, sequence: u16, further: Option<u64>) -> Step {
+    /// Whether the packet is new; else it is a stray, or was here before. `further`: by
+    /// how many places it is beyond the newest.
+    fn step(&mut self, sequence: u16, further: Option<u64>) -> bool {
         let Some(last) = self.last else {
             self.last = Some(sequence);
-            return Step {
-                received: 1,
-                lost: 0,
-            };
+            return true;
         };
         self.stormy = self.stormy.saturating_sub(1);
         let ahead = sequence.wrapping_sub(last);
         let behind = last.wrapping_sub(sequence);
         let agrees =
             further.is_some_and(|by| by > 0 && by.abs_diff(ahead.into()) <= by / 2 + BETWEEN_MAX);
-        match ahead {
-            0 => Step::default(),
-            1..=NEAR => self.go_on(sequence, i64::from(ahead) - 1),
-            1..=STEP_MAX if self.stormy == 0 => self.go_on(sequence, i64::from(ahead) - 1),
-            _ if agrees => self.go_on(sequence, i64::from(ahead) - 1),
-            _ if behind <= LATE_MAX => {
-                self.lost -= 1;
-                Step {
-                    received: 1,
-                    lost: -1,
+        let near = ahead <= NEAR || (ahead <= STEP_MAX && self.stormy == 0);
+        match self.followed(sequence) {
+            _ if ahead == 0 => return false,
+            _ if near || agrees => self.go_on(sequence, i64::from(ahead) - 1),
+            _ if behind <= LATE_MAX => self.lost -= 1,
+            // Nothing that came before was the lane's: it begins here.
+            Some(_) if !self.begun => self.go_on(sequence, 0),
+            Some(stray) => self.jump(sequence, ahead as i16, stray.count),
+            None => {
+                if ahead > STEP_MAX {
+                    self.stormy = CALM;
                 }
+                return false;
             }
-            _ => match self.followed(sequence) {
-                // Nothing that came before was the lane's: it begins here.
-                Some(_) if !self.begun => self.go_on(sequence, 0),
-                Some(stray) => self.jump(sequence, ahead as i16, stray.count),
-                None => {
-                    if ahead > STEP_MAX {
-                        self.stormy = CALM;
-                    }
-                    Step::default()
-                }
-            },
         }
+        true
     }
 
     /// The lane goes on somewhere else; what it follows, of `count` packets, was counted
     /// as nothing. Where it comes back to the place that it was led away from, nothing
     /// counts that was lost between.
-    fn jump(&mut self, sequence: u16, step: i16, count: u16) -> Step {
+    fn jump(&mut self, sequence: u16, step: i16, count: u16) {
         let back = self.left.take_if(|(last, _)| {
             let gone = sequence.wrapping_sub(*last) as i16;
             gone.unsigned_abs() <= LATE_MAX
         });
-        if let Some((_, lost)) = back {
-            let lost = lost - self.lost;
-            return self.go_on(sequence, lost);
+        match back {
+            Some((_, lost)) => self.go_on(sequence, lost - self.lost),
+            None => {
+                self.left = self.left.or(self.last.map(|last| (last, self.lost)));
+                self.go_on(sequence, i64::from(step) - 1 - i64::from(count));
+            }
         }
-        self.left = self.left.or(self.last.map(|last| (last, self.lost)));
-        self.go_on(sequence, i64::from(step) - 1 - i64::from(count))
     }
 
     fn followed(&self, sequence: u16) -> Option<Stray> {
-        let strays = self.strays.into_iter().flatten();
-        strays.into_iter().find(|stray| stray.next == sequence)
+        let mut strays = self.strays.into_iter().flatten();
+        strays.find(|stray| stray.next == sequence)
     }
 
-    fn go_on(&mut self, sequence: u16, lost: i64) -> Step {
+    fn go_on(&mut self, sequence: u16, lost: i64) {
         self.last = Some(sequence);
         self.begun = true;
         self.strays = [None; 2];
         self.lost += lost;
-        Step { received: 1, lost }
+    }
+
+    /// Packets lost so far; below zero while a stray number is ahead of the lane's.
+    pub(in crate::receiver) fn lost(&self) -> i64 {
+        self.lost
     }
 
     /// The newest sequence seen.
@@ -179,21 +162,24 @@ impl LaneView {
 mod tests {
     use super::*;
 
-    fn step(received: u64, lost: i64) -> Step {
-        Step { received, lost }
+    /// How many are new, and how many more are lost.
+    fn take(lane: &mut LaneView, sequence: u16, count: u16, place: Option<u64>) -> (u64, i64) {
+        let before = lane.lost();
+        let received = lane.steps(sequence, count, place);
+        (received, lane.lost() - before)
     }
 
     #[test]
     fn gaps_are_losses_and_late_packets_take_them_back() {
         let mut lane = LaneView::default();
-        assert_eq!(lane.steps(65_534, 1, None), step(1, 0));
-        assert_eq!(lane.steps(1, 1, None), step(1, 2));
-        assert_eq!(lane.steps(0, 1, None), step(1, -1));
-        assert_eq!(lane.steps(2, 1, None), step(1, 0));
+        assert_eq!(take(&mut lane, 65_534, 1, None), (1, 0));
+        assert_eq!(take(&mut lane, 1, 1, None), (1, 2));
+        assert_eq!(take(&mut lane, 0, 1, None), (1, -1));
+        assert_eq!(take(&mut lane, 2, 1, None), (1, 0));
         assert_eq!(lane.sequence(), 2);
-        assert_eq!(lane.steps(5, 3, None), step(3, 2));
+        assert_eq!(take(&mut lane, 5, 3, None), (3, 2));
         assert_eq!(lane.sequence(), 7);
-        assert_eq!(lane.steps(7, 1, None), step(0, 0), "the same again");
+        assert_eq!(take(&mut lane, 7, 1, None), (0, 0), "the same again");
     }
 
     /// A4: a gap of more than half the numbers counted as no loss at all.
@@ -201,11 +187,11 @@ mod tests {
     fn forty_thousand_packets_missing_in_a_row_are_counted() {
         let mut by_place = LaneView::default();
         by_place.steps(100, 1, Some(1_000));
-        assert_eq!(by_place.steps(40_101, 1, Some(41_001)), step(1, 40_000));
+        assert_eq!(take(&mut by_place, 40_101, 1, Some(41_001)), (1, 40_000));
         let mut by_the_next = LaneView::default();
         by_the_next.steps(99, 2, None);
-        assert_eq!(by_the_next.steps(30_101, 3, None), step(0, 0));
-        assert_eq!(by_the_next.steps(30_104, 1, None), step(1, 30_000));
+        assert_eq!(take(&mut by_the_next, 30_101, 3, None), (0, 0));
+        assert_eq!(take(&mut by_the_next, 30_104, 1, None), (1, 30_000));
         assert_eq!(by_the_next.sequence(), 30_104);
     }
 
@@ -216,9 +202,9 @@ mod tests {
         for first in [20_000, 60_000] {
             let mut lane = LaneView::default();
             lane.steps(first, 1, None);
-            assert_eq!(lane.steps(41_000, 20, None), step(0, 0));
-            assert_eq!(lane.steps(41_020, 1, None), step(1, 0));
-            assert_eq!(lane.steps(41_023, 1, None), step(1, 2));
+            assert_eq!(take(&mut lane, 41_000, 20, None), (0, 0));
+            assert_eq!(take(&mut lane, 41_020, 1, None), (1, 0));
+            assert_eq!(take(&mut lane, 41_023, 1, None), (1, 2));
         }
     }
 
@@ -227,24 +213,22 @@ mod tests {
     fn numbers_that_nothing_follows_count_as_nothing() {
         let mut lane = LaneView::default();
         let mut random = crate::random::Random::new(1);
-        let (mut lost, mut received) = (0, 0);
+        let mut received = 0;
         for sequence in 0..50_000u32 {
             let garbage = random.next_u64() as u16;
             for sequence in [garbage, sequence as u16] {
-                let step = lane.steps(sequence, 1, None);
-                lost += step.lost;
-                received += step.received;
+                received += lane.steps(sequence, 1, None);
             }
         }
         assert!((49_000..60_000).contains(&received), "{received}");
-        assert!(lost.abs() < 60_000, "{lost}");
+        assert!(lane.lost().abs() < 60_000, "{}", lane.lost());
         // Numbers of trains follow each other, true ones or not.
         for sequence in (50_000..1_050_000u32).step_by(20) {
             let garbage = random.next_u64() as u16;
             for sequence in [garbage, sequence as u16] {
-                lost += lane.steps(sequence, 20, None).lost;
+                lane.steps(sequence, 20, None);
             }
         }
-        assert!(lost.abs() < 500_000, "{lost}");
+        assert!(lane.lost().abs() < 500_000, "{}", lane.lost());
     }
 }

@@ -74,9 +74,8 @@ pub struct Session {
     activity: Activity,
     over: bool,
     events: VecDeque<Event>,
+    /// All but the losses, which the lanes count.
     counters: Counters,
-    /// Losses by the numbers of the lanes, below zero while a stray is ahead.
-    lost: i64,
 }
 
 impl Session {
@@ -134,7 +133,6 @@ impl Session {
             over: false,
             events: VecDeque::new(),
             counters: Counters::default(),
-            lost: 0,
         }
     }
 
@@ -204,7 +202,12 @@ impl Session {
 
     /// Running counts.
     pub fn counters(&self) -> Counters {
-        self.counters
+        // What a stray number adds to a lane is taken back when that is found again.
+        let lost: i64 = self.lanes.iter().map(LaneView::lost).sum();
+        Counters {
+            lost: lost.max(0).unsigned_abs(),
+            ..self.counters
+        }
     }
 
     /// Rounds in which another's request made ours unnecessary.

@@ -64,8 +64,9 @@ impl Session {
         if !self.signet.is_welcome() || self.activity == Activity::Complete {
             return false;
         }
+        let counters = self.counters();
         let (random, timers) = (&mut self.random, &mut self.timers);
-        if !(self.reports).poll(now, self.group, self.counters, random, timers) {
+        if !(self.reports).poll(now, self.group, counters, random, timers) {
             return false;
         }
         let verified = self.leaves.as_ref().map_or(0, Leaves::verified) as u32;
@@ -78,7 +79,7 @@ impl Session {
         };
         let status = self
             .reports
-            .take(now, self.activity, self.counters, verified, sequences);
+            .take(now, self.activity, counters, verified, sequences);
         let mut payload = Vec::new();
         status.emit(&mut payload);
         self.emit_ack(now, message::ACK_STATUS, &payload, out);

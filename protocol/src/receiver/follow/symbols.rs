@@ -110,13 +110,9 @@ impl Session {
             blocks + u64::from(header.id.esi)
         });
         let lane = &mut self.lanes[at];
-        let step = lane.steps(header.sequence, count, place);
-        self.counters.received += step.received;
-        // What a stray number adds is taken back when the lane is found again: both
-        // count, or neither.
-        self.lost = self.lost.saturating_add(step.lost);
-        self.counters.lost = self.lost.max(0).unsigned_abs();
-        if toi == IMAGE_TOI && step.received > 0 {
+        let received = lane.steps(header.sequence, count, place);
+        self.counters.received += received;
+        if toi == IMAGE_TOI && received > 0 {
             self.reports.note_block(sbn);
         }
         // First transmissions and repairs interleave; each kind is in order.
